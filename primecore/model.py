@@ -1,0 +1,153 @@
+"""What Prime hands out: small, frozen, typed. Knows the standard library only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class Event(NamedTuple):
+    """One fact, as the log holds it. `timestamp` is an aware datetime in UTC."""
+
+    position: int
+    version: int
+    event_id: str
+    event_type: str
+    entity_id: str
+    timestamp: datetime
+    payload: dict[str, Any]
+    metadata: dict[str, Any] | None
+
+
+class Node(NamedTuple):
+    """A live node. `version` and `position` are those of the latest event of its `entity_id`."""
+
+    id: str
+    type: str
+    properties: dict[str, Any]
+    domain: str | None
+    labels: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    position: int
+
+
+class Edge(NamedTuple):
+    """A live edge. `valid_from` and `valid_to` bound the time it speaks of, None where unbounded."""
+
+    id: str
+    source: str
+    target: str
+    relation: str
+    weight: float
+    properties: dict[str, Any]
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
+class Neighbor(NamedTuple):
+    """One edge seen from one of its ends. `direction` is "out" or "in"."""
+
+    peer: str
+    edge_id: str
+    relation: str
+    direction: str
+    weight: float
+
+
+class DistantNeighbor(NamedTuple):
+    """A peer reached by breadth-first search: the edge that reached it first, and how many edges away it is."""
+
+    peer: str
+    edge_id: str
+    relation: str
+    direction: str
+    weight: float
+    depth: int
+
+
+class Path(NamedTuple):
+    """A walk from `nodes[0]` to `nodes[-1]`; `edges` has one fewer. `cost` is the number of edges, or the sum of weights."""
+
+    nodes: tuple[str, ...]
+    edges: tuple[str, ...]
+    cost: float
+
+
+class Subgraph(NamedTuple):
+    """The nodes within `depth` of a start, and the edges among them. `truncated` says that a limit cut it short."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    truncated: bool
+
+
+class Domain(NamedTuple):
+    """A domain and the number of its live nodes."""
+
+    name: str
+    nodes: int
+
+
+class CrossDomain(NamedTuple):
+    """The live edges that lead from one domain into another."""
+
+    source_domain: str
+    target_domain: str
+    count: int
+    relations: dict[str, int]
+    edge_ids: tuple[str, ...]
+
+
+class Receipt(NamedTuple):
+    """What an append returns. `duplicate` is true when the same event was there already."""
+
+    position: int
+    version: int
+    event_id: str
+    duplicate: bool
+
+
+class IngestReport(NamedTuple):
+    """What an ingest did. `read` = `appended` + `duplicates` + `refused`; blank lines count nowhere."""
+
+    read: int
+    appended: int
+    duplicates: int
+    refused: int
+    events_per_second: float
+    position: int
+
+
+class ParkedProjection(NamedTuple):
+    """A projection that raised, and where."""
+
+    name: str
+    position: int
+    error: str
+
+
+class Stats(NamedTuple):
+    """The state of a store. `oldest_unsynced_ms` is the age of the oldest event not yet on stable storage."""
+
+    events: int
+    position: int
+    durable_position: int
+    nodes: int
+    edges: int
+    dangling_edges: int
+    ignored_events: int
+    vectors: int
+    nodes_by_type: dict[str, int]
+    edges_by_relation: dict[str, int]
+    domains: dict[str, int]
+    cross_domain_edges: int
+    wal_bytes: int
+    wal_segments: int
+    memory_bytes: dict[str, int]
+    oldest_unsynced_ms: float
+    worst_unsynced_ms: float
+    fsync: str
+    projections: dict[str, int]
+    parked: tuple[ParkedProjection, ...]
