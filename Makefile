@@ -34,12 +34,12 @@ $(VENV)/requirements.txt: pyproject.toml
 	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*p["build-system"]["requires"], *p["project"]["dependencies"], *p["project"]["optional-dependencies"]["dev"], sep="\n")' \
 	  > $@.new
-	$(PY) -m pip install --quiet --requirement $@.new
+	$(PY) -m pip install -qq --requirement $@.new
 	@mv $@.new $@
 
-# The editable install: the `prime` command and the mapping of cli/ to primecore.cli. Code needs no second one.
-$(VENV)/editable.stamp: $(VENV)/requirements.txt pyproject.toml setup.py
-	PRIME_STRICT=1 $(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+# The editable install: the `prime` command, and the finder that shows cli/ as primecore.cli. Changed code needs no new one.
+$(VENV)/editable.stamp: $(VENV)/requirements.txt pyproject.toml setup.py $(wildcard primecore/__init__.py cli/__init__.py)
+	PRIME_STRICT=1 $(PY) -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 build: $(VENV)/editable.stamp  ## Make .venv and compile in place, warnings and performance hints being errors
@@ -57,7 +57,6 @@ check: lint types
 
 lint: build  ## Judge the style of Python and Cython
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/ruff format --check $(CODE)
 	$(if $(CYTHON),$(BIN)/cython-lint $(CYTHON))
 
 # mypy wants the package laid out as it is installed, with cli/ inside it: a tree of links shows it so.

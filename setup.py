@@ -97,12 +97,15 @@ class StrictBuildExt(build_ext):
                 force=bool(self.force),
             )
         sources = {extension.name: extension.sources for extension in translated}
-        complaints = [line for line in "".join(tee.kept).splitlines() if line.startswith(("warning:", "performance hint:"))]
+        said = "".join(tee.kept).splitlines()
+        complaints = [line for line in said if line.startswith(("warning:", "performance hint:"))]
         if STRICT and complaints:
             # Cython has no switch for this. The C goes too, or the next run would find it up to date and say nothing.
-            for path in sum(sources.values(), []):
-                Path(path).unlink(missing_ok=True)
-            raise SystemExit(f"setup.py: PRIME_STRICT=1 and Cython has {len(complaints)} complaint(s):\n" + "\n".join(complaints))
+            for extension in translated:
+                Path(extension.sources[0]).unlink(missing_ok=True)
+            raise SystemExit(
+                "\n".join(["setup.py: PRIME_STRICT=1 makes errors of these complaints of Cython's:", *complaints])
+            )
         for extension in self.extensions:
             extension.sources = sources[extension.name]
 

@@ -89,7 +89,9 @@ def make_events(repo: str, target: Path) -> tuple[Path, str]:
 def cast(events: Path) -> Cast:
     """Chooses the players: the busiest person, the file most often touched, one that was renamed or deleted."""
     if events.name == "team.jsonl":
-        return Cast("project", "node:project:auth", ("node:person:carol", "node:decision:tokens"), "node:service:sessions")
+        return Cast(
+            "project", "node:project:auth", ("node:person:carol", "node:decision:tokens"), "node:service:sessions"
+        )
     people: Counter[str] = Counter()
     touched: Counter[str] = Counter()
     live: set[str] = set()

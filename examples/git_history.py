@@ -34,7 +34,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "prime:examples/git_history")
@@ -43,11 +43,11 @@ EXIT_UNAVAILABLE = 69  # no git, or git failed
 MAX_ID_BYTES = 1024
 
 # Fields of the header of a commit, each ended by a NUL (what -z makes of the line end closes the last).
-HEADER = ("%H", "%P", "%an", "%ae", "%ct", "%cI", "%s")
+HEADER = ("%H", "%P", "%an", "%ae", "%cd", "%s")
 LOG = [
     # Whatever the user's own configuration says, the output has this shape and no other.
     *("-c", "diff.renameLimit=1000", "-c", "diff.orderFile=/dev/null", "-c", "diff.ignoreSubmodules=none"),
-    *("log", "--raw", "--reverse", "--date-order", "--root", "-M50%", "-c", "-z", "--encoding=UTF-8"),
+    *("log", "--date=raw", "--raw", "--reverse", "--date-order", "--root", "-M50%", "-c", "-z", "--encoding=UTF-8"),
     *("--no-show-signature", "--no-notes", "--no-color", "--no-ext-diff", "--no-textconv", "--no-mailmap"),
     f"--format=tformat:{'%x00'.join(HEADER)}",
 ]
@@ -90,7 +90,7 @@ def git(repo: str, *arguments: str) -> list[str]:
 
 
 def git_environment() -> dict[str, str]:
-    """Our environment without what would point git at another repository (set while a git hook runs), in plain English."""
+    """Our environment, less what would point git at another repository (a running hook sets it), and in English."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name == "GIT_EXEC_PATH"}
     return {**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
@@ -113,7 +113,7 @@ def read_commits(repo: str, notice: Callable[[str], None]) -> Iterator[Commit]:
         notice(f"{repo}: no commits yet, so no events")
         return
     if ask(repo, "rev-parse", "--is-shallow-repository")[1] == "true":
-        notice(f"{repo}: a shallow clone, so its history begins where the clone was cut (`git fetch --unshallow` gets the rest)")
+        notice(f"{repo}: a shallow clone, its history begins where it was cut (`git fetch --unshallow` gets the rest)")
     with subprocess.Popen(git(repo, *LOG), stdout=subprocess.PIPE, env=git_environment()) as process:
         assert process.stdout is not None
         finished = False
@@ -170,19 +170,20 @@ def parse_log(tokens: Iterator[bytes]) -> Iterator[Commit]:
 
 def make_commit(header: list[bytes], changes: list[Change]) -> Commit:
     """A commit from its header's fields."""
-    sha, parents, author, email, seconds, time, subject = (text(field) for field in header)
-    return Commit(sha, tuple(parents.split()), author, email, when(time, seconds), subject, tuple(changes))
+    sha, parents, author, email, date, subject = (text(field) for field in header)
+    return Commit(sha, tuple(parents.split()), author, email, when(date), subject, tuple(changes))
 
 
-def when(time: str, seconds: str) -> str:
-    """Git's strict ISO time if it is one, else the same second in UTC, else 1970: old repositories hold wild dates."""
+def when(date: str) -> str:
+    """RFC 3339 from git's raw date, "seconds +hhmm". Old repositories hold wild ones: a senseless zone becomes UTC, a
+    senseless date 1970."""
+    seconds, _, zone = date.partition(" ")
+    minutes = int(zone[1:3]) * 60 + int(zone[3:5]) if re.fullmatch(r"[+-]\d{4}", zone, re.ASCII) else 0
+    if minutes >= 24 * 60:
+        minutes = 0
+    offset = timezone(timedelta(minutes=-minutes if zone.startswith("-") else minutes))
     try:
-        if datetime.fromisoformat(time).tzinfo is not None and re.fullmatch(r"\d{4}-.*(Z|[+-]\d\d:\d\d)", time):
-            return time.replace("Z", "+00:00")  # which of the two git writes depends on its version
-    except ValueError:
-        pass
-    try:
-        return datetime.fromtimestamp(int(seconds), UTC).isoformat()
+        return datetime.fromtimestamp(int(seconds), offset).isoformat()
     except (ValueError, OverflowError, OSError):
         return "1970-01-01T00:00:00+00:00"
 
@@ -228,10 +229,8 @@ class History:
             self.commit = commit
             person = self.person_name(commit)
             yield from self.commit_events(person)
-            # A path that this commit leaves in place is not deleted by being renamed (two files may swap names).
-            kept = {text(change.path) for change in commit.changes if change.kind != "D"}
             for change in commit.changes:
-                yield from self.change_events(change, person, kept)
+                yield from self.change_events(change, person)
 
     def person_name(self, commit: Commit) -> str:
         """The author's name, or a hash that stands for it."""
@@ -254,7 +253,7 @@ class History:
         for parent in dict.fromkeys(commit.parents):
             yield self.edge(this, node_id("commit", parent[:12]), "parent")
 
-    def change_events(self, change: Change, person: str, kept: set[str]) -> Iterator[dict[str, Any]]:
+    def change_events(self, change: Change, person: str) -> Iterator[dict[str, Any]]:
         """What one change of the commit means for its file."""
         path, old = text(change.path), text(change.old)
         file, this, author = node_id("file", path), node_id("commit", self.commit.sha[:12]), node_id("person", person)
@@ -279,8 +278,7 @@ class History:
             before = node_id("file", old)
             if before in self.files:
                 yield self.edge(before, file, "renamed_to")
-                if old not in kept:
-                    yield self.delete(before)
+                yield self.delete(before)
         yield self.edge(this, file, relation)
         yield self.touch(author, file)
 
