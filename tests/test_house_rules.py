@@ -1,4 +1,4 @@
-"""The rules of the house, held by tests: what may import what, what start-up costs, what is public, how large things get.
+"""The rules of the house, held by tests: what may import what, what start-up costs, what is public, how big things get.
 
 Each rule looks at the files that are there. Where a rule must be bent, the exception stands in a table here, with its
 reason.

@@ -1,4 +1,4 @@
-"""What is shipped: sdist and wheel hold what they should, install in an empty environment and work there; strict is strict.
+"""What is shipped: sdist and wheel hold what they should and work in an empty environment; strict is strict.
 
 In CI the builds run isolated, with nothing but what pyproject.toml asks for; elsewhere with what is installed, which
 takes no network. `-m "not packaging"` leaves this file out.
@@ -144,7 +144,7 @@ def test_the_installed_package_stands_alone(elsewhere: Path):
         "assert home.is_relative_to(sys.prefix), home\n"
         "assert (home / 'py.typed').is_file()\n"
         "assert not [p for s in ('pyx', 'pxd', 'c', 'h') for p in home.rglob('*.' + s)]\n"
-        "names = [m.name for m in pkgutil.walk_packages([str(home)], 'primecore.') if not m.name.endswith('__main__')]\n"
+        "names = [m.name for m in pkgutil.walk_packages([str(home)], 'primecore.') if m.name[-8:] != '__main__']\n"
         "for name in names: importlib.import_module(name)\n"
         "print(len(names), 'modules')\n"
         "try: import cli\n"
@@ -200,13 +200,33 @@ def test_the_demo_works_without_a_repository(elsewhere: Path):
 
 # --- the strict build ------------------------------------------------------------------------------------------------
 
-GOOD = "# A module without fault.\ndef answer():\n    return 42\n"
-HINT = "# Costs a check for exceptions at each call.\ncdef void nothing() nogil:\n    pass\n\ndef call():\n    with nogil:\n        nothing()\n"
-CYTHON_WARNING = "# Never used as declared.\ncdef int twice(int x) except? -1:\n    return 2 * x\n    return x\n"
-C_WARNING = (
-    '# The C is at fault.\ncdef extern from *:\n    """\n    static int odd(void) { int unused; return 1; }\n    """\n'
-    "    int odd() nogil\n\ndef call():\n    return odd()\n"
-)
+GOOD = """# A module without fault.
+def answer():
+    return 42
+"""
+HINT = """# Costs a check for exceptions at each call.
+cdef void nothing() nogil:
+    pass
+
+def call():
+    with nogil:
+        nothing()
+"""
+CYTHON_WARNING = """# Falls over its own feet.
+def call():
+    return 1
+    return 2
+"""
+C_WARNING = """# The C is at fault.
+cdef extern from *:
+    '''
+    static int odd(void) { int unused; return 1; }
+    '''
+    int odd() nogil
+
+def call():
+    return odd()
+"""
 
 
 @pytest.fixture
@@ -233,10 +253,8 @@ def compile_tiny(project: Path, source: str, *, strict: bool, fails: bool = Fals
 
 def test_good_code_builds_strictly_and_only_once(tiny: Path):
     compile_tiny(tiny, GOOD, strict=True)
-    [built] = (tiny / "primecore").glob("_tiny*.so")
     script = "import primecore._tiny as tiny; print(tiny.answer())"
     assert run(sys.executable, "-c", script, cwd=tiny).strip() == "42"
-    assert "Cythonizing" not in compile_tiny(tiny, GOOD, strict=True).replace(GOOD, "") or built.stat().st_size
     again = run(sys.executable, "setup.py", "build_ext", "--inplace", cwd=tiny, PRIME_STRICT="1")
     assert "Cythonizing" not in again and "gcc" not in again, "nothing changed, so nothing is to be done"
     assert not list((tiny / "primecore").glob("*.c")), "generated C stays out of the sources"
