@@ -2,7 +2,7 @@
 # may be used again. Knows nothing of keys, events or files.
 
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 
 cdef enum memory_limit:
@@ -23,6 +23,7 @@ cdef class Region:
 
     # Makes [0, new_used_bytes) usable. 0; -1 when the reservation is full (nothing changes). Never shrinks.
     cdef int grow(self, size_t new_used_bytes) noexcept nogil
+    cdef int _check(self, size_t offset, size_t nbytes) except -1
 
 
 # Blocks inside a Region, named by a u32 in units of 16 bytes. Reference 0 means "no block".
