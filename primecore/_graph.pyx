@@ -33,6 +33,10 @@ cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
     return KIND_OTHER
 
 
+cdef size_t table_bytes(KeyTable table):
+    return table.record_bytes_used + table.index_bytes + table.key_arena_bytes
+
+
 cdef class Part:
     cdef int fold(self, Graph graph, const change_t* changes, size_t count) except -1:
         return 0
@@ -67,6 +71,34 @@ cdef class Graph:
     def close(self):
         """Settles open lazy results, so that nothing points into the tables when they go."""
         self.freeze_open()
+
+    @property
+    def node_bytes(self):
+        """Bytes of node records, their keys and their index."""
+        return table_bytes(self.nodes) + self.cold_region.used_bytes
+
+    @property
+    def edge_bytes(self):
+        """Bytes of edge records, their keys and their index, and of the names of relations."""
+        return table_bytes(self.edges) + table_bytes(self.relations)
+
+    @property
+    def entity_bytes(self):
+        """Bytes of the records, keys and index of all other streams."""
+        return table_bytes(self.entities)
+
+    @property
+    def position(self):
+        """The position that every projection kept at once shows."""
+        return self.applied_position
+
+    def node_id(self, uint32_t number):
+        """The id of a node number that a read gave."""
+        return self.nodes.key_str(number)
+
+    def edge_id(self, uint32_t number):
+        """The id of an edge number that a read gave."""
+        return self.edges.key_str(number)
 
     # Records.
 

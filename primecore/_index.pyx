@@ -30,6 +30,11 @@ cdef class TypeIndex(Part):
         self.chains = Region()
         self.by_prefix = Region()
 
+    @property
+    def used_bytes(self):
+        """Bytes in use."""
+        return self.chains.used_bytes + self.by_prefix.used_bytes
+
     cdef members_t* chain(self, uint32_t number) noexcept nogil:
         return (<members_t*>self.chains.base) + number
 
@@ -124,6 +129,11 @@ cdef class DomainIndex(Part):
     def __cinit__(self, Graph graph not None):
         self.chains = Region()
 
+    @property
+    def used_bytes(self):
+        """Bytes in use."""
+        return self.chains.used_bytes
+
     cdef members_t* chain(self, uint32_t domain) except NULL:
         cdef members_t* chain = <members_t*>item(self.chains, domain, sizeof(members_t))
         if chain.count == 0:
@@ -194,6 +204,11 @@ cdef class DomainIndex(Part):
 
 cdef class CrossCounts(Part):
     """Live edges by (source domain, target domain, relation) where the domains differ."""
+
+    @property
+    def used_bytes(self):
+        """Bytes in use."""
+        return (self.mask + 1) * sizeof(cross_t) if self.slots != NULL else 0
 
     def __dealloc__(self):
         free(self.slots)
@@ -266,6 +281,11 @@ cdef class Counters(Part):
 
     def __cinit__(self):
         self.by_relation = Region()
+
+    @property
+    def used_bytes(self):
+        """Bytes in use."""
+        return self.by_relation.used_bytes
 
     cdef int64_t* relation(self, uint32_t number) except NULL:
         return <int64_t*>item(self.by_relation, number, sizeof(int64_t))

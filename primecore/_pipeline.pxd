@@ -32,9 +32,9 @@ cdef class Source:
     # Where lines come from, and how far they have come.
     cdef readonly str name
     cdef readonly bint derives_ids
-    cdef bytes name_bytes
-    cdef const char* name_data
-    cdef size_t name_size
+    cdef bytes identity
+    cdef const char* identity_data
+    cdef size_t identity_size
     cdef readonly uint32_t line             # of the line that comes next
     cdef readonly uint64_t read
     cdef public uint64_t appended

@@ -56,14 +56,14 @@ cdef enum:
 
 
 cdef class Source:
-    """A stream of lines. `name` stands in messages; with `derives_ids`, lines without an id get one from name, number and bytes."""
+    """A stream of lines. `name` stands in messages; lines without an id get one from `identity`, their number and their bytes."""
 
-    def __cinit__(self, str name not None, bint derives_ids):
+    def __cinit__(self, str name not None, str identity=None):
         self.name = name
-        self.derives_ids = derives_ids
-        self.name_bytes = name.encode("utf-8", "surrogateescape")
-        self.name_data = PyBytes_AS_STRING(self.name_bytes)
-        self.name_size = <size_t>PyBytes_GET_SIZE(self.name_bytes)
+        self.derives_ids = identity is not None
+        self.identity = b"" if identity is None else identity.encode("utf-8", "surrogateescape")
+        self.identity_data = PyBytes_AS_STRING(self.identity)
+        self.identity_size = <size_t>PyBytes_GET_SIZE(self.identity)
         self.line = 1
 
     def refuse_oversized(self, exception):
@@ -258,7 +258,7 @@ cdef class Pipeline:
             if event.payload.size == 0:
                 event.payload = slice_t(b"{}", 2)
             if not event.has_event_id and source.derives_ids:
-                derive_id(event, data + start, end - start, source.name_data, source.name_size)
+                derive_id(event, data + start, end - start, source.identity_data, source.identity_size)
             if event.has_event_id:
                 self.id_hashes[count] = self.dedupe.hash(event.event_id)
                 self.dedupe.prefetch(self.id_hashes[count])

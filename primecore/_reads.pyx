@@ -23,8 +23,9 @@ from primecore._records cimport edge_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, state_t
 
-from primecore.errors import InvalidArgument, StoreClosed
-from primecore.model import Edge, Neighbor, Node
+from primecore.errors import InvalidArgument
+from primecore._walks import breadth_first
+from primecore.model import DistantNeighbor, Edge, Neighbor, Node
 
 
 cdef extern from "Python.h":
@@ -44,6 +45,7 @@ cdef frozenset DIRECTIONS = frozenset(("out", "in", "both"))
 cdef str OUT = "out"
 cdef str IN = "in"
 cdef object ONE = 1.0
+cdef object ONE_STEP = 1
 cdef uint32_t NO_LIMIT = 0xFFFFFFFF
 cdef uint32_t ABSENT_RELATION = 0xFFFFFFFE      # a relation that no edge has
 
@@ -57,6 +59,12 @@ cdef object loads(slice_t text):
     if json_plain_numbers(text):
         return orjson.loads(PyBytes_FromStringAndSize(text.data, text.size))
     return json.loads(PyBytes_FromStringAndSize(text.data, text.size))
+
+
+cdef uint32_t check_limit(limit) except? 0xFFFFFFFE:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise InvalidArgument(f"limit: expected an integer from 0 up, found {limit!r}")
+    return min(limit, NO_LIMIT)
 
 
 cdef inline void put(object result, Py_ssize_t at, object item):
@@ -238,16 +246,27 @@ cdef class Reader:
         number = self.graph.relations.find(self.graph.relations.hash(key, <uint32_t>size), key, <uint32_t>size)
         return ABSENT_RELATION if number == NONE32 else number
 
-    def neighbors(self, str id not None, *, relation=None, direction="both", limit=None):
-        """The neighbours of a node, a Neighbors sequence; empty for an id that no edge touches."""
+    def neighbors(self, str id not None, *, relation=None, direction="both", depth=1, limit=None):
+        """The neighbours of a node, as they are now: a sequence of Neighbor, out first, then in, each in order of creation.
+
+        `relation` keeps one relation, `direction` is "out", "in" or "both" (a self-loop then shows once, as "out"), `limit` keeps the
+        first ones. Edges whose other end is not live show too; an id that nothing names has no neighbours. With `depth` over 1, breadth
+        first: a list of DistantNeighbor, each peer once. Raises InvalidArgument.
+
+        >>> prime.neighbors("node:person:alice", relation="works_on").peers()
+        ['node:project:auth']
+        """
         cdef uint32_t number = self.find_node(id)
-        cdef Neighbors result = Neighbors.__new__(Neighbors)
+        cdef Neighbors result
         cdef node_t* node
-        result.graph = self.graph
-        result.relation = NONE32 if relation is None else self.relation_number(relation)
-        result.limit = NO_LIMIT if limit is None else limit
         if direction is not BOTH and direction not in DIRECTIONS:
             raise InvalidArgument(f"direction: expected 'out', 'in' or 'both', found {direction!r}")
+        if depth is not ONE_STEP and depth != 1:
+            return self.distant(number, relation, direction, depth, limit)
+        result = Neighbors.__new__(Neighbors)
+        result.graph = self.graph
+        result.relation = NONE32 if relation is None else self.relation_number(relation)
+        result.limit = NO_LIMIT if limit is None else check_limit(limit)
         if number == NONE32:
             return result
         node = self.graph.node(number)
@@ -259,6 +278,26 @@ cdef class Reader:
             result.in_word = node.in_list
         ring_insert(&self.graph.open_head, &result.link)
         return result
+
+    def distant(self, uint32_t number, relation, direction, depth, limit):
+        """Neighbours within `depth` edges: a list of DistantNeighbor, breadth first, each peer once."""
+        cdef uint32_t peer, edge
+        if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+            raise InvalidArgument(f"depth: expected an integer from 1 up, found {depth!r}")
+        if number == NONE32:
+            return []
+        found, _, _ = breadth_first(
+            self.graph, [number], min(depth, NO_LIMIT), self.relation_number(relation), direction,
+            NO_LIMIT if limit is None else check_limit(limit),
+        )
+        return [
+            DistantNeighbor(
+                self.graph.nodes.key_str(peer), self.graph.edges.key_str(edge),
+                self.graph.relation_name(self.graph.edge(edge).relation), OUT if outward else IN,
+                self.graph.edge(edge).weight, away,
+            )
+            for peer, edge, away, outward in found
+        ]
 
     def node(self, str id not None):
         """The live node of this id, or None."""
