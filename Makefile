@@ -57,7 +57,7 @@ check: lint types
 
 lint: build  ## Judge the style of Python and Cython
 	$(BIN)/ruff check $(CODE)
-	$(if $(CYTHON),$(BIN)/cython-lint $(CYTHON))
+	$(if $(CYTHON),PATH="$(abspath $(BIN)):$$PATH" cython-lint $(CYTHON))
 
 # mypy wants the package laid out as it is installed, with cli/ inside it: a tree of links shows it so.
 types: build  ## Check the types
