@@ -16,6 +16,7 @@ import os
 import pty
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -96,8 +97,8 @@ def make_events(repo: str, target: Path) -> tuple[Path, str]:
         check=False,
     )
     if done.returncode:
-        why = done.stderr.strip().splitlines()
-        return HERE / "team.jsonl", f"{why[-1] if why else 'no git history'}: using the built-in team"
+        why = (done.stderr.strip().splitlines() or ["no git history"])[-1].removeprefix("git_history: ")
+        return HERE / "team.jsonl", f"No history to show ({why}): using the built-in team"
     with target.open("rb") as lines:
         count = sum(1 for _ in lines)
     if count < FEW_EVENTS:
@@ -165,6 +166,7 @@ def main() -> int:
     parser.add_argument("repo", nargs="?", default=str(HERE.parent), help="a git repository (default: this one)")
     parser.add_argument("--prime", default="prime", help="the prime command to run")
     options = parser.parse_args()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make demo | head` ends quietly
     prime = shutil.which(options.prime)
     if prime is None:
         print(f"demo: no command {options.prime!r}: run `make demo`, or install the package first", file=sys.stderr)
