@@ -15,9 +15,9 @@ from primecore.operations import EXIT_BROKEN_PIPE, EXIT_FINE, EXIT_INTERRUPTED, 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
-        from importlib.metadata import version
+        import primecore
 
-        click.echo(f"prime {version('primecore')}")
+        click.echo(f"prime {primecore.__version__}")
         ctx.exit()
 
 

@@ -17,6 +17,7 @@ from primecore.model import (
     Neighbor,
     Node,
     Path,
+    ReplayReport,
     Stats,
     Subgraph,
 )
@@ -142,7 +143,7 @@ def ingest(files: list[tuple[str, IngestReport]], seconds: float) -> Shape:
     return total
 
 
-def replay(it: Any) -> Shape:
+def replay(it: ReplayReport) -> Shape:
     """What a replay did. `live_digest` and `equal` are null where nothing was compared."""
     return {
         "events": it.events,
