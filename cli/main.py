@@ -54,15 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return shell_complete(root, {}, "prime", "_PRIME_COMPLETE", os.environ["_PRIME_COMPLETE"])
     settings = Settings()
     try:
-        try:
-            status = _run(args, settings)
-        finally:
-            sys.stdout.flush()
+        status = _run(args, settings)
+        sys.stdout.flush()
     except BrokenPipeError:
-        _forget_stdout()
+        _flush_or_forget()
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt as interrupt:
-        print(f"prime: interrupted{'; ' if interrupt.args else ''}{''.join(interrupt.args)}", file=sys.stderr)
+        print("prime: " + "; ".join(["interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        _flush_or_forget()
         return EXIT_INTERRUPTED
     except Exception as error:  # whatever it is, a shell gets one line and a code
         return _report(error, args, settings)
@@ -96,8 +95,7 @@ def _report(error: Exception, args: list[str], settings: Settings) -> int:
     else:
         line = " ".join(f"{message}; {hint}".removesuffix("; ").splitlines())
         print(f"prime: error: {line}", file=sys.stderr)
-    if isinstance(error, OSError):
-        _forget_stdout()  # it may be stdout that failed: the interpreter must not try it again at exit
+    _flush_or_forget()
     return outcome(code).exit_code
 
 
@@ -126,11 +124,11 @@ def _describe_os_error(error: OSError) -> str:
     return f"{error.filename}: {what}" if error.filename is not None else f"cannot write the output: {what}"
 
 
-def _forget_stdout() -> None:
-    """Point stdout at nothing, so that what is buffered for a reader that went away is dropped without a word."""
+def _flush_or_forget() -> None:
+    """Write out what stdout still holds; where that fails, point it at nothing, or the interpreter tries again at exit."""
     try:
+        sys.stdout.flush()
+    except OSError:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
         os.close(nothing)
-    except (OSError, ValueError):
-        return  # stdout has no descriptor (it was replaced): nothing will be written at exit either

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,11 @@ def test_a_reader_that_leaves_is_no_error(prime: Shell) -> None:
     prime("ingest", "-", stdin="".join(node(str(number)) for number in range(3000)))  # more than a pipe holds
     result = prime.process("prime events --json | head -n 1; echo ${PIPESTATUS[0]}")
     assert (result.out.splitlines()[1], result.err) == ("141", "")
+
+
+def test_an_error_leaves_stdout_of_its_caller_alone(filled: Shell) -> None:
+    program = "from primecore.cli.main import main; main(['ingest', 'missing']); print('still here')"
+    assert filled.process(f'{sys.executable} -c "{program}"').out == "still here\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
