@@ -114,7 +114,7 @@ def _describe(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, FileNotFoundError):
         return "file_not_found", _describe_os_error(error), "check the name"
     if isinstance(error, OSError):
-        hint = "what was asked has been done, but not shown" if error.filename is None else "check file and permissions"
+        hint = "what it shows is not whole: send it elsewhere" if error.filename is None else "check file and permissions"
         return "io_error", _describe_os_error(error), hint
     return "internal_error", f"{type(error).__name__}: {error}", "this is a bug: run again with --debug and report it"
 
@@ -125,7 +125,7 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _flush_or_forget() -> None:
-    """Write out what stdout still holds; where that fails, point it at nothing, or the interpreter tries again at exit."""
+    """Write out what stdout holds; where that fails, point it at nothing, or the interpreter tries again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
