@@ -74,7 +74,7 @@ cdef bytes finish(sum_t* total):
     buffer_free(&total.item)
     if failed:
         raise MemoryError("no room for a digest")
-    return total.high.to_bytes(8, "big") + total.low.to_bytes(8, "big")
+    return int(total.high).to_bytes(8, "big") + int(total.low).to_bytes(8, "big")
 
 
 cdef void start(sum_t* total) noexcept nogil:

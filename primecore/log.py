@@ -21,6 +21,7 @@ from primecore import lock, manifest, recovery
 from primecore._segment import Segment
 from primecore._wal import Wal
 from primecore.errors import (
+    CorruptLog,
     DiskFull,
     EnvironmentFailure,
     InvalidArgument,
@@ -210,6 +211,17 @@ class Log:
         if status == "read-only":
             return InvalidArgument("the store was opened read-only", hint="open it without read_only=True to write")
         return EnvironmentFailure(f"the log is {status}")
+
+    def unreadable(self, position: int) -> PrimeError:
+        """The error that says why the event at `position` cannot be read."""
+        if self._closed or self.wal.forked:
+            return self.refusal()
+        return CorruptLog(
+            f"the event at position {position} of {self.path} is not what was written",
+            path=self.path or "",
+            position=position,
+            hint="look with `prime verify`; save the rest with `prime repair --salvage NEWDIR`",
+        )
 
     # --- durability
 
