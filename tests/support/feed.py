@@ -11,10 +11,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from support.fold import Fold, Json, Outcome
-from support.generate import to_lines
 
 from primecore.errors import IdempotencyConflict, InvalidEvent
+from support.fold import Fold, Json, Outcome
+from support.generate import to_lines
 
 WAYS = ("append", "append_many", "ingest")
 

@@ -228,9 +228,7 @@ def to_lines(events: Iterable[Json], seed: int = 0) -> bytes:
             rng.shuffle(keys)
             event = {key: event[key] for key in keys}
         spaced = rng.random() < 0.3
-        text = json.dumps(
-            event, ensure_ascii=rng.random() < 0.5, separators=(" , ", " :\t") if spaced else (",", ":")
-        )
+        text = json.dumps(event, ensure_ascii=rng.random() < 0.5, separators=(" , ", " :\t") if spaced else (",", ":"))
         if spaced:
             text = "  " + text + " \t"
         lines.append(text + rng.choice(("\n", "\n", "\n", "\r\n", "\n\n", "\n  \r\n")))
