@@ -1,48 +1,141 @@
-"""Builds the compiled modules. Everything else about the package stands in pyproject.toml.
+"""Builds the compiled modules and lists the packages. Everything else about the package stands in pyproject.toml.
 
-PRIME_STRICT=1 makes compiler warnings and Cython's performance hints errors (what `make` does).
+PRIME_STRICT=1 makes the compiler's warnings, Cython's warnings and Cython's performance hints errors (as `make` does).
 """
 
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
 import os
+import sys
 from pathlib import Path
 
-import pyarrow
-from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 STRICT = os.environ.get("PRIME_STRICT") == "1"
 PACKAGE = Path("primecore")
-HEADERS = [str(path) for pattern in ("*.pxd", "include/*.h") for path in sorted(PACKAGE.glob(pattern))]
+BUILD = Path("build")
+HEADERS = [path.as_posix() for pattern in ("*.pxd", "include/*.h") for path in sorted(PACKAGE.glob(pattern))]
 
-# xxhash.h ships inside pyarrow's own headers, so a build needs no copy of it and no system package.
-INCLUDES = [str(PACKAGE / "include"), str(Path(pyarrow.get_include()) / "arrow" / "vendored" / "xxhash")]
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "embedsignature": True,
+    "auto_pickle": False,
+    "show_performance_hints": True,
+}
+MACROS = [("XXH_INLINE_ALL", "1"), ("CYTHON_USE_TYPE_SPECS", "0")]
+COMPILE_ARGS = ["-O3", "-std=gnu11", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 
-extensions = [
-    Extension(
-        f"primecore.{path.stem}",
-        [str(path)],
-        include_dirs=INCLUDES,
-        depends=HEADERS,
-        define_macros=[("XXH_INLINE_ALL", "1"), ("CYTHON_USE_TYPE_SPECS", "0")],
-        extra_compile_args=["-O3", "-std=gnu11", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-        + (["-Werror"] if STRICT else []),
-        extra_link_args=["-pthread"],
-    )
-    for path in sorted(PACKAGE.glob("_*.pyx"))
-]
+
+def xxhash_folder() -> str:
+    """The folder of xxhash.h, which ships inside pyarrow's own headers: no copy of ours, no system package."""
+    spec = importlib.util.find_spec("pyarrow")  # found, not imported: importing it takes longer than all the rest here
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place, "include", "arrow", "vendored", "xxhash")
+        if (folder / "xxhash.h").is_file():
+            return str(folder)
+    raise SystemExit("setup.py: no xxhash.h found; install pyarrow 18 or later, which carries it, and build again")
+
+
+class Tee(io.TextIOBase):
+    """Passes text on to `out` as it comes and keeps a copy of it."""
+
+    def __init__(self, out: io.TextIOBase) -> None:
+        self.out = out
+        self.kept: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.kept.append(text)
+        return self.out.write(text)
+
+    def flush(self) -> None:
+        self.out.flush()
+
+
+class StrictBuildExt(build_ext):
+    """Translates to C under build/cython, refuses complaints when strict, compiles on every core."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = os.cpu_count()
+
+    def run(self) -> None:
+        if self.extensions:
+            # A build that was not strict, or had other flags, must not pass for one that is and has: it starts again.
+            stamp = BUILD / f"stamp-{sys.implementation.cache_tag}.txt"
+            wanted = repr((STRICT, sys.version, cython_version(), DIRECTIVES, MACROS, COMPILE_ARGS))
+            if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
+                self.force = True
+                stamp.unlink(missing_ok=True)
+            self.translate()
+            include = xxhash_folder()
+            for extension in self.extensions:
+                extension.include_dirs.append(include)
+        super().run()
+        if self.extensions:
+            stamp.parent.mkdir(exist_ok=True)
+            stamp.write_text(wanted, encoding="utf-8")
+
+    def translate(self) -> None:
+        """Replaces each extension's .pyx by the C made from it."""
+        from Cython.Build import cythonize
+
+        tee = Tee(sys.stderr)
+        with contextlib.redirect_stderr(tee):
+            translated = cythonize(
+                [Extension(extension.name, list(extension.sources), depends=HEADERS) for extension in self.extensions],
+                compiler_directives=DIRECTIVES,
+                build_dir=str(BUILD / "cython"),
+                force=bool(self.force),
+            )
+        sources = {extension.name: extension.sources for extension in translated}
+        said = "".join(tee.kept).splitlines()
+        complaints = [line for line in said if line.startswith(("warning:", "performance hint:"))]
+        if STRICT and complaints:
+            # Cython has no switch for this. The C goes too, or the next run would find it up to date and say nothing.
+            for extension in translated:
+                Path(extension.sources[0]).unlink(missing_ok=True)
+            raise SystemExit(
+                "\n".join(["setup.py: PRIME_STRICT=1 makes errors of these complaints of Cython's:", *complaints])
+            )
+        for extension in self.extensions:
+            extension.sources = sources[extension.name]
+
+
+def cython_version() -> str:
+    """The version of Cython; imported late, because an sdist is made without it."""
+    import Cython
+
+    return Cython.__version__
+
 
 setup(
-    ext_modules=cythonize(
-        extensions,
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "initializedcheck": False,
-            "embedsignature": True,
-            "auto_pickle": False,
-        },
-        show_performance_hints=True,
-    )
+    # Found, not listed, so that no package is forgotten. The folder cli/ is installed as primecore.cli, never as `cli`.
+    packages=[
+        *find_packages(include=["primecore", "primecore.*"]),
+        *(["primecore.cli"] if Path("cli").is_dir() else []),
+        *(f"primecore.cli.{name}" for name in find_packages("cli")),
+    ],
+    package_dir={"primecore": "primecore", "primecore.cli": "cli"},
+    cmdclass={"build_ext": StrictBuildExt},
+    ext_modules=[
+        Extension(
+            f"primecore.{path.stem}",
+            [path.as_posix()],
+            include_dirs=[(PACKAGE / "include").as_posix()],
+            depends=HEADERS,
+            define_macros=MACROS,
+            extra_compile_args=COMPILE_ARGS + (["-Werror"] if STRICT else []),
+            extra_link_args=["-pthread"],
+        )
+        for path in sorted(PACKAGE.glob("_*.pyx"))
+    ],
 )

@@ -1,0 +1,90 @@
+# Prime: everything a developer does by hand or CI does for them. `make help` lists it.
+#
+#   make demo   PYTHON=python3.12        another interpreter (3.11 or later) for .venv
+#   make test   PYTEST_ARGS="-k shards"  a part of the tests
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+PYTHONS ?= 3.11 3.12 3.13
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+CODE := $(wildcard primecore cli examples benchmarks tests) setup.py
+CYTHON := $(wildcard primecore/*.pyx primecore/*.pxd)
+
+.PHONY: help build demo test check lint types dist test-all-pythons clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+# The environment: made anew when what it should hold has changed. Build requirements go in first, so that the project
+# itself is built with exactly these and nothing is downloaded twice.
+$(VENV)/requirements.txt: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Prime needs Python 3.11 or later; say which: make PYTHON=python3.12" >&2; exit 1; }
+	@command -v "$${CC:-cc}" >/dev/null || { echo "Prime needs a C compiler (gcc or clang)" >&2; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+	  print(*p["build-system"]["requires"], *p["project"]["dependencies"], *p["project"]["optional-dependencies"]["dev"], sep="\n")' \
+	  > $@.new
+	$(PY) -m pip install -qq --requirement $@.new
+	@mv $@.new $@
+
+# The editable install: the `prime` command, and the finder that shows cli/ as primecore.cli. Changed code needs no new one.
+$(VENV)/editable.stamp: $(VENV)/requirements.txt pyproject.toml setup.py $(wildcard primecore/__init__.py cli/__init__.py)
+	PRIME_STRICT=1 $(PY) -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+build: $(VENV)/editable.stamp  ## Make .venv and compile in place, warnings and performance hints being errors
+	@mkdir -p build
+	@PRIME_STRICT=1 $(PY) setup.py --quiet build_ext --inplace > build/build-$(notdir $(VENV)).log 2>&1 \
+	  || { cat build/build-$(notdir $(VENV)).log >&2; exit 1; }
+
+demo: build  ## Turn this repository's history into a graph and ask it questions
+	@$(PY) examples/demo.py --prime $(BIN)/prime
+
+test: check  ## Build strictly, lint, check types, run every test
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+check: lint types
+
+lint: build  ## Judge the style of Python and Cython
+	$(BIN)/ruff check $(CODE)
+	$(if $(CYTHON),$(BIN)/cython-lint $(CYTHON))
+
+# mypy wants the package laid out as it is installed, with cli/ inside it: a tree of links shows it so.
+types: build  ## Check the types
+	@rm -rf build/types && mkdir -p build/types/primecore
+	@ln -s $(addprefix ../../../,$(wildcard primecore/*.py primecore/*.pyi primecore/py.typed $(sort $(dir $(wildcard primecore/*/__init__.py))))) build/types/primecore/
+	@if [ -d cli ]; then ln -s ../../../cli build/types/primecore/cli; fi
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p primecore \
+	  | sed -E 's,^primecore/cli/,cli/,'
+
+dist: build  ## Build sdist and wheel into dist/
+	$(PY) -m build
+
+# Each in its own environment (.venv-3.12, ...), for the interpreters that are there; pyenv's count.
+test-all-pythons:  ## Run the tests on every Python at hand
+	@tried=0; for version in $(PYTHONS); do \
+	  python=""; \
+	  for candidate in "python$$version" $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+	    if "$$candidate" -c '' 2>/dev/null; then python=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then echo "== Python $$version is not here: left out"; continue; fi; \
+	  echo "== Python $$version ($$python)"; \
+	  $(MAKE) --no-print-directory test PYTHON="$$python" VENV=".venv-$$version"; \
+	  tried=$$((tried + 1)); \
+	done; \
+	[ "$$tried" -gt 0 ] || { echo "none of $(PYTHONS) is here" >&2; exit 1; }
+
+clean:  ## Remove what was built, and the environments
+	rm -rf build dist *.egg-info .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find primecore cli tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -f primecore/*.so primecore/*.c

@@ -1,0 +1,79 @@
+# Tables from text keys to dense numbers with fixed-size records: 64 shards, open addressing, readers beside one writer.
+# Knows bytes and numbers; nothing of nodes, edges, events or files.
+
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from primecore._event cimport slice_t
+from primecore._memory cimport Arena, Epochs, Region
+
+
+cdef enum shard_limit:
+    SHARDS = 64
+    KEY_CELL_BYTES = 24                     # at the head of every record; the rest is the owner's
+    MAX_PREFIXES = 65536
+    MAX_PREFIX_BYTES = 255                  # a key with a longer one is kept under prefix 0, ""
+
+
+# Single writer: add, renew, remove and reclaim. Any number of readers: the rest. A reader either holds the GIL for as
+# long as it uses what it found, or stands in a slot of `epochs`.
+@cython.final
+cdef class KeyTable:
+    cdef char* records                      # never moves
+    cdef readonly uint32_t count            # numbers given out so far, those removed since included
+    cdef readonly uint32_t record_bytes
+    cdef readonly uint32_t live             # keys in the table
+    cdef readonly Epochs epochs
+    cdef uint64_t seed
+    cdef char* prefix_slots                 # {u32 offset, u32 size} of each prefix, in a Region
+    cdef char* prefix_bytes                 # their texts, in a Region
+    cdef Arena key_arena                    # the texts of long keys
+    cdef Region record_region
+    cdef Region prefix_slot_region
+    cdef Region prefix_byte_region
+    cdef uint64_t shards[SHARDS]            # chunk array (64-byte aligned) | log2 of its number of chunks
+    cdef uint32_t shard_live[SHARDS]
+    cdef void* retired                      # index tables that readers may still walk
+    cdef readonly size_t index_bytes        # tables in use and retired ones not yet freed
+    cdef uint32_t prefix_count
+    cdef uint32_t prefix_last               # the prefix added last: most keys repeat it
+    cdef uint32_t* prefix_index             # open addressing, writer only
+    cdef uint32_t prefix_index_mask
+    cdef uint32_t* free_numbers             # three stacks in one block: see _shards.pyx
+    cdef uint32_t free_size
+    cdef uint32_t waiting_size
+    cdef uint32_t limbo_size
+    cdef uint32_t free_capacity
+    cdef uint64_t waiting_stamp
+
+    # Looking up. `hash` is what hash() gives for the same bytes.
+    cdef uint64_t hash(self, const char* key, uint32_t size) noexcept nogil
+    cdef void prefetch(self, uint64_t hash) noexcept nogil           # the index line
+    cdef void prefetch_record(self, uint64_t hash) noexcept nogil    # the record behind it; wants the index line in cache
+    cdef uint32_t find(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil     # NONE32: absent
+
+    # Changing.
+    # The key's number; a key not seen before gets a zeroed record. NONE32: out of memory.
+    cdef uint32_t add(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil
+    # A further, zeroed record under the same key: find() gives it from now on. The old record and its key stay readable.
+    # NONE32: out of memory, or the number is not the one that find() gives.
+    cdef uint32_t renew(self, uint32_t number) noexcept nogil
+    # 1 removed, 0 was absent. The number is given out again once reclaim() has seen its readers gone.
+    cdef int remove(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil
+    # Frees what no reader can hold any more. By the writer, with the GIL held.
+    cdef void reclaim(self)
+
+    # Records and their keys, by number.
+    cdef uint32_t key_size(self, uint32_t number) noexcept nogil
+    cdef uint32_t copy_key(self, uint32_t number, char* out) noexcept nogil      # bytes written: key_size(number)
+    cdef object key_str(self, uint32_t number)
+    cdef uint32_t prefix_of(self, uint32_t number) noexcept nogil
+    cdef slice_t prefix_text(self, uint32_t prefix) noexcept nogil               # stays valid as long as the table
+
+    cdef inline char* record(self, uint32_t number) noexcept nogil:
+        return self.records + <size_t>number * self.record_bytes
+
+    # Steps inside.
+    cdef int grow_shard(self, uint32_t shard) noexcept nogil
+    cdef uint32_t new_record(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil
+    cdef int write_cell(self, char* cell, uint64_t hash, const char* key, uint32_t size) noexcept nogil
+    cdef uint32_t intern_prefix(self, const char* text, uint32_t size) noexcept nogil

@@ -1,0 +1,65 @@
+# The write-ahead log in memory: mapped segments, the tail that takes appends, and reading by position.
+#
+# Opens no file and knows no path: log.py maps the segments and hands them in. Knows an event's envelope, never its payload.
+# docs/format.md describes the bytes; _format.pxd holds their layout.
+#
+# Threads: one writer at a time (the caller's lock). Any number of readers, with or without the GIL, for positions up to one
+# that the writer published after its append. Slices that come out borrow from the mappings: they are good until close().
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from primecore._event cimport event_t
+from primecore._mapping cimport mapping_t
+from primecore._sync cimport sync_t
+
+
+cdef enum wal_status:
+    WAL_OK = 0
+    WAL_NO_ROOM = -1        # nothing was written: take the GIL, call log.make_room(record_bytes(event)), try again
+    WAL_POISONED = -2       # a write or sync failed earlier: no more appends until the store is opened again
+    WAL_ABSENT = -3         # no event has this position
+    WAL_CORRUPT = -4        # the record's checksum does not hold
+    WAL_FORKED = -5         # this is a forked child of the process that opened the log
+    WAL_CLOSED = -6
+    WAL_READ_ONLY = -7
+    WAL_MISUSE = -8         # wrong position, a field beyond its limit, a batch begun twice or committed without one
+
+
+ctypedef struct segment_t:
+    mapping_t* mapping
+    uint64_t segment_id             # ordinal, gapless from 1
+    uint64_t base_position          # position of its first event
+    uint64_t event_count            # events whose records are complete
+    uint64_t tail                   # offset in bytes of the first byte after the last complete record
+    uint32_t* index                 # offset / 8 of every 32nd event
+    uint32_t crc_seed
+    uint32_t checked                # 1: every record up to the tail had its checksum verified
+
+
+cdef class Wal:
+    # --- what the writer reads and sets
+    cdef readonly uint64_t last_position        # 0: empty; counts the events of an open batch
+    cdef readonly uint64_t durable_position     # every event up to it survives power loss
+    cdef readonly uint64_t committed_position   # as last_position, without the events of an open batch
+    cdef readonly int64_t last_time_us          # the highest time that was assigned, not given by a source
+
+    # --- append side (the writer only). They return a wal_status.
+    cdef int append(self, event_t* event) noexcept nogil
+    cdef int begin_batch(self) noexcept nogil
+    cdef int commit_batch(self) noexcept nogil
+    cdef int abort_batch(self) noexcept nogil
+    cdef size_t record_bytes(self, event_t* event) noexcept nogil
+
+    # --- read side (any thread)
+    cdef int read(self, uint64_t position, event_t* out) noexcept nogil
+    cdef uint32_t scan(self, uint64_t first, event_t* out, uint32_t capacity) noexcept nogil
+
+    # --- private
+    cdef segment_t** segments                   # a reserved range that never moves
+    cdef uint32_t segment_count
+    cdef segment_t* active                      # NULL: read-only, closed or not started
+    cdef sync_t* sync
+    cdef list mappings                          # keeps the Mapping objects alive
+    cdef int state                              # 0: takes appends; else the wal_status that append answers
+    cdef int fork_generation
+    cdef bint in_batch
