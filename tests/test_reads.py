@@ -88,7 +88,7 @@ def test_neighbors_are_a_sequence(star):
     assert listed[2] in found and "x" not in found and None not in found
     assert found.index(listed[2]) == 2 and found.count(listed[1]) == 1
     assert found == listed and listed == found and found == prime.neighbors(hub)
-    assert found != listed[:-1] and found != listed[::-1] and found != "x" and not found == 5
+    assert found != listed[:-1] and found != listed[::-1] and found != "x" and found != 5
     assert "edge:1" in repr(found)
     assert list(found.peers()) == [n.peer for n in listed]
     with pytest.raises(TypeError):
@@ -115,8 +115,15 @@ def test_no_neighbors(prime):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"direction": "sideways"}, {"direction": None}, {"depth": 0}, {"depth": -1}, {"limit": -1}, {"depth": "2"}]
-    + [{"relation": 5}, {"limit": 1.5}],
+    [
+        {"direction": "sideways"},
+        {"direction": None},
+        {"relation": 5},
+        {"depth": 0},
+        {"depth": "2"},
+        {"limit": -1},
+        {"limit": 1.5},
+    ],
 )
 def test_arguments_of_neighbors_that_make_no_sense(star, arguments):
     prime, hub = star

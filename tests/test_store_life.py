@@ -177,24 +177,24 @@ def test_a_closed_store_says_so(tmp_path):
         lambda: prime.append_many([]),
         lambda: prime.add_node("t"),
         lambda: prime.node(alice),
-        lambda: prime.nodes(),
+        prime.nodes,
         lambda: list(prime.neighbors(alice)),
         lambda: prime.neighbors_many([alice]),
         lambda: prime.edge("edge:x"),
-        lambda: prime.edges(),
+        prime.edges,
         lambda: list(prime.history(alice)),
         lambda: list(prime.events()),
         lambda: next(late),
-        lambda: prime.stats(),
-        lambda: prime.digest(),
-        lambda: prime.domains(),
-        lambda: prime.cross_domain(),
+        prime.stats,
+        prime.digest,
+        prime.domains,
+        prime.cross_domain,
         lambda: prime.subgraph([alice]),
         lambda: prime.shortest_path(alice, alice),
-        lambda: prime.flush(),
-        lambda: prime.replay(),
+        prime.flush,
+        prime.replay,
         lambda: prime.ingest(__file__),
-        lambda: prime.__enter__(),
+        prime.__enter__,
     ):
         with pytest.raises(StoreClosed):
             call()
@@ -211,7 +211,7 @@ def test_a_forked_child_may_not_use_its_parents_store(tmp_path):
         pid = os.fork()
         if pid == 0:
             refused = 0
-            for call in (lambda: prime.append("x", "x"), lambda: prime.node("node:t:a"), lambda: prime.stats()):
+            for call in (lambda: prime.append("x", "x"), lambda: prime.node("node:t:a"), prime.stats):
                 try:
                     call()
                 except StoreForked:

@@ -50,11 +50,8 @@ def neighbors(
 ) -> list[NeighborTuple]:
     """Out first, then in; a self-loop only as "out" when both are asked for."""
     out, into = lists.get(entity_id, ([], []))
-    if direction == "both":
-        found = out + [n for n in into if n[0] != entity_id]
-    else:
-        found = out if direction == "out" else into
-    return [n for n in found if relation in (None, n[2])]
+    both = out + [n for n in into if n[0] != entity_id]
+    return [n for n in {"both": both, "out": out, "in": into}[direction] if relation in (None, n[2])]
 
 
 def distant_neighbors(
