@@ -22,7 +22,7 @@ CYTHON := $(wildcard primecore/*.pyx primecore/*.pxd)
 .PHONY: help build demo test check lint types dist test-all-pythons clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The environment: made anew when what it should hold has changed. Build requirements go in first, so that the project
 # itself is built with exactly these and nothing is downloaded twice.
@@ -53,11 +53,11 @@ demo: build  ## Turn this repository's history into a graph and ask it questions
 test: check  ## Build strictly, lint, check types, run every test
 	$(PY) -m pytest $(PYTEST_ARGS)
 
-check: lint types
+check: lint types  ## Lint and check types
 
 lint: build  ## Judge the style of Python and Cython
 	$(BIN)/ruff check $(CODE)
-	$(if $(CYTHON),$(BIN)/cython-lint $(CYTHON))
+	$(if $(CYTHON),PATH="$(abspath $(BIN)):$$PATH" cython-lint $(CYTHON))
 
 # mypy wants the package laid out as it is installed, with cli/ inside it: a tree of links shows it so.
 types: build  ## Check the types

@@ -9,13 +9,19 @@ Knows the `prime` command and the event format; imports nothing of Prime. The st
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import shlex
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,23 +54,37 @@ class Stage:
         """A heading."""
         print(f"\n{self.paint(text, '1')}", flush=True)
 
-    def run(self, *arguments: str, lines: int = 14) -> None:
+    def run(self, *arguments: str, lines: int = 20) -> None:
         """Shows a command and what it prints, cut to `lines`; leaves the demo if it fails."""
         shown = shlex.join(["prime", *(argument.replace(str(self.store.parent), "...") for argument in arguments)])
         print(self.paint(f"$ {shown}", "36"), flush=True)
         environment = {**os.environ, "PRIME_DATA_DIR": str(self.store)}
-        if self.colors:
-            environment.setdefault("FORCE_COLOR", "1")
-        environment.setdefault("COLUMNS", str(min(110, shutil.get_terminal_size().columns)))
-        done = subprocess.run(
-            [self.prime, *arguments], stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment, check=False
-        )
-        output = done.stdout.rstrip("\n").splitlines()
-        print("\n".join(output[:lines]))
-        if len(output) > lines:
-            print(self.paint(f"... and {len(output) - lines} more lines", "2"))
-        if done.returncode:
-            raise SystemExit(f"demo: `{shown}` failed with exit code {done.returncode}")
+        environment.setdefault("TERM", "xterm")
+        if not self.colors:
+            environment["NO_COLOR"] = "1"
+        code, output = as_on_a_terminal([self.prime, *arguments], environment)
+        kept = output.rstrip("\n").splitlines()
+        print("\n".join(kept[:lines]))
+        if len(kept) > lines:
+            print(self.paint(f"... and {len(kept) - lines} more lines", "2"))
+        if code:
+            raise SystemExit(f"demo: `{shown}` failed with exit code {code}")
+
+
+def as_on_a_terminal(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Exit code and output of a command that believes to write to a terminal, so that people's tables are shown."""
+    ours, theirs = pty.openpty()
+    size = shutil.get_terminal_size((110, 50))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, min(size.columns, 120), 0, 0))
+    with subprocess.Popen(command, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        chunks = []
+        with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+            while chunk := os.read(ours, 1 << 16):
+                chunks.append(chunk)
+        os.close(ours)
+        code = process.wait()
+    return code, b"".join(chunks).decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def make_events(repo: str, target: Path) -> tuple[Path, str]:
@@ -77,8 +97,8 @@ def make_events(repo: str, target: Path) -> tuple[Path, str]:
         check=False,
     )
     if done.returncode:
-        why = done.stderr.strip().splitlines()
-        return HERE / "team.jsonl", f"{why[-1] if why else 'no git history'}: using the built-in team"
+        why = (done.stderr.strip().splitlines() or ["no git history"])[-1].removeprefix("git_history: ")
+        return HERE / "team.jsonl", f"No history to show ({why}): using the built-in team"
     with target.open("rb") as lines:
         count = sum(1 for _ in lines)
     if count < FEW_EVENTS:
@@ -146,6 +166,7 @@ def main() -> int:
     parser.add_argument("repo", nargs="?", default=str(HERE.parent), help="a git repository (default: this one)")
     parser.add_argument("--prime", default="prime", help="the prime command to run")
     options = parser.parse_args()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make demo | head` ends quietly
     prime = shutil.which(options.prime)
     if prime is None:
         print(f"demo: no command {options.prime!r}: run `make demo`, or install the package first", file=sys.stderr)

@@ -48,9 +48,25 @@ LOG = [
     # Whatever the user's own configuration says, the output has this shape and no other.
     *("-c", "diff.renameLimit=1000", "-c", "diff.orderFile=/dev/null", "-c", "diff.ignoreSubmodules=none"),
     *("log", "--date=raw", "--raw", "--reverse", "--date-order", "--root", "-M50%", "-c", "-z", "--encoding=UTF-8"),
-    *("--no-show-signature", "--no-notes", "--no-color", "--no-ext-diff", "--no-textconv", "--no-mailmap"),
+    *(
+        "--no-show-signature",
+        "--no-notes",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-mailmap",
+        "--no-relative",
+    ),
     f"--format=tformat:{'%x00'.join(HEADER)}",
 ]
+
+# What `git rev-parse --local-env-vars` lists, and what bends the output of a diff.
+POINTERS = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_NO_REPLACE_OBJECTS"),
+    *("GIT_REPLACE_REF_BASE", "GIT_INTERNAL_SUPER_PREFIX", "GIT_IMPLICIT_WORK_TREE", "GIT_NAMESPACE"),
+    *("GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_NOTES_REF"),
+}
 
 
 class GitError(Exception):
@@ -91,7 +107,7 @@ def git(repo: str, *arguments: str) -> list[str]:
 
 def git_environment() -> dict[str, str]:
     """Our environment, less what would point git at another repository (a running hook sets it), and in English."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name == "GIT_EXEC_PATH"}
+    kept = {name: value for name, value in os.environ.items() if name not in POINTERS}
     return {**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
 

@@ -1,9 +1,47 @@
-# One mapped file, or anonymous memory that stands for one: bytes, a size, and how to bring them to stable storage.
+# One file in memory: mapped, or anonymous memory that stands for one, and how its bytes reach stable storage.
+# Knows no record. The storages in storage.py make these; the sync thread calls mapping_sync() without the GIL.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef enum mapping_kind:
+    MAPPED_FILE = 1         # shared mapping of `fd`
+    WRITTEN_FILE = 2        # private memory; bytes reach `fd` by mapping_write()
+    DIRECTORY = 3           # no bytes: only sync
+    MEMORY = 4              # anonymous memory; `synced`, where there is one, holds the bytes as of the last sync
+
+
+ctypedef struct faults_t:
+    int64_t countdown       # operations until one fails; 0: none fails
+    int error               # the errno it fails with
+    int sticky              # 1: all that follow fail too
+    int64_t operations      # seen so far
 
 
 ctypedef struct mapping_t:
     char* data
     uint64_t bytes
-    int fd                  # -1: anonymous memory
+    char* synced
+    uint64_t changes        # of a directory in memory: entries changed so far, and how many of them a sync covered
+    uint64_t synced_changes
+    faults_t* faults
+    int fd
+    int kind
+
+
+cdef int mapping_sync(mapping_t* mapping) noexcept nogil                                    # 0 or errno
+cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil # 0 or errno; WRITTEN_FILE only
+
+
+cdef class Faults:
+    cdef faults_t c_faults
+
+
+cdef class Mapping:
+    cdef mapping_t c_mapping
+    cdef Faults faults
+    cdef bint writable
+    cdef int exports
+    cdef void _release(self) noexcept
+    cdef int _anonymous(self, uint64_t nbytes) except -1
+    cdef int _fill(self) except -1

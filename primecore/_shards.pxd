@@ -2,16 +2,25 @@
 # Knows bytes and numbers; nothing of nodes, edges, events or files.
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from primecore._event cimport slice_t
+from primecore._keycell cimport key_cell_t, prefix_slot_t
 from primecore._memory cimport Arena, Epochs, Region
+from primecore._prefixes cimport Prefixes
+from primecore._shardchunk cimport chunk_t, shard_block_t
+
+
+# Where a key stands in the index.
+ctypedef struct place_t:
+    chunk_t* chunk
+    uint32_t place
+    uint32_t number
+    uint32_t walked                         # full chunks passed on the way
 
 
 cdef enum shard_limit:
     SHARDS = 64
     KEY_CELL_BYTES = 24                     # at the head of every record; the rest is the owner's
-    MAX_PREFIXES = 65536
-    MAX_PREFIX_BYTES = 255                  # a key with a longer one is kept under prefix 0, ""
 
 
 # Single writer: add, renew, remove and reclaim. Any number of readers: the rest. A reader either holds the GIL for as
@@ -24,25 +33,22 @@ cdef class KeyTable:
     cdef readonly uint32_t live             # keys in the table
     cdef readonly Epochs epochs
     cdef uint64_t seed
-    cdef char* prefix_slots                 # {u32 offset, u32 size} of each prefix, in a Region
-    cdef char* prefix_bytes                 # their texts, in a Region
+    cdef Prefixes prefixes
+    cdef prefix_slot_t* prefix_slots        # those of `prefixes`, one load nearer
+    cdef char* prefix_bytes
     cdef Arena key_arena                    # the texts of long keys
     cdef Region record_region
-    cdef Region prefix_slot_region
-    cdef Region prefix_byte_region
     cdef uint64_t shards[SHARDS]            # chunk array (64-byte aligned) | log2 of its number of chunks
     cdef uint32_t shard_live[SHARDS]
-    cdef void* retired                      # index tables that readers may still walk
+    cdef shard_block_t* retired             # index tables that readers may still walk
     cdef readonly size_t index_bytes        # tables in use and retired ones not yet freed
-    cdef uint32_t prefix_count
-    cdef uint32_t prefix_last               # the prefix added last: most keys repeat it
-    cdef uint32_t* prefix_index             # open addressing, writer only
-    cdef uint32_t prefix_index_mask
-    cdef uint32_t* free_numbers             # three stacks in one block: see _shards.pyx
+    cdef uint32_t last_prefix               # the one added last: most keys repeat it
+    cdef uint32_t* free_numbers             # a ring: numbers to give out | waiting for readers | removed since
+    cdef uint32_t free_head
     cdef uint32_t free_size
     cdef uint32_t waiting_size
     cdef uint32_t limbo_size
-    cdef uint32_t free_capacity
+    cdef uint32_t free_capacity             # a power of two
     cdef uint64_t waiting_stamp
 
     # Looking up. `hash` is what hash() gives for the same bytes.
@@ -66,6 +72,8 @@ cdef class KeyTable:
     cdef uint32_t key_size(self, uint32_t number) noexcept nogil
     cdef uint32_t copy_key(self, uint32_t number, char* out) noexcept nogil      # bytes written: key_size(number)
     cdef object key_str(self, uint32_t number)
+    # The interned head of a key: "node:{type}:" or all up to the first colon. 0, "", without one, or when it is longer
+    # than 255 bytes, or when 65,536 others came first.
     cdef uint32_t prefix_of(self, uint32_t number) noexcept nogil
     cdef slice_t prefix_text(self, uint32_t prefix) noexcept nogil               # stays valid as long as the table
 
@@ -73,7 +81,9 @@ cdef class KeyTable:
         return self.records + <size_t>number * self.record_bytes
 
     # Steps inside.
+    cdef bint locate(self, uint64_t hash, const char* key, uint32_t size, place_t* found) noexcept nogil
     cdef int grow_shard(self, uint32_t shard) noexcept nogil
+    cdef uint64_t hash_of(self, uint32_t number) noexcept nogil
     cdef uint32_t new_record(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil
-    cdef int write_cell(self, char* cell, uint64_t hash, const char* key, uint32_t size) noexcept nogil
-    cdef uint32_t intern_prefix(self, const char* text, uint32_t size) noexcept nogil
+    cdef int write_cell(self, key_cell_t* cell, uint64_t hash, const char* key, uint32_t size) noexcept nogil
+    cdef void put_aside(self, uint32_t number) noexcept nogil

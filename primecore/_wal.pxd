@@ -1,6 +1,6 @@
 # The write-ahead log in memory: mapped segments, the tail that takes appends, and reading by position.
 #
-# Opens no file and knows no path: log.py maps the segments and hands them in. Knows an event's envelope, never its payload.
+# Opens no file and knows no path: log.py makes the segments and hands them in. Knows an event's envelope, never its payload.
 # docs/format.md describes the bytes; _format.pxd holds their layout.
 #
 # Threads: one writer at a time (the caller's lock). Any number of readers, with or without the GIL, for positions up to one
@@ -9,7 +9,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._event cimport event_t
-from primecore._mapping cimport mapping_t
+from primecore._segment cimport Segment, segment_t
 from primecore._sync cimport sync_t
 
 
@@ -25,15 +25,9 @@ cdef enum wal_status:
     WAL_MISUSE = -8         # wrong position, a field beyond its limit, a batch begun twice or committed without one
 
 
-ctypedef struct segment_t:
-    mapping_t* mapping
-    uint64_t segment_id             # ordinal, gapless from 1
-    uint64_t base_position          # position of its first event
-    uint64_t event_count            # events whose records are complete
-    uint64_t tail                   # offset in bytes of the first byte after the last complete record
-    uint32_t* index                 # offset / 8 of every 32nd event
-    uint32_t crc_seed
-    uint32_t checked                # 1: every record up to the tail had its checksum verified
+cdef extern from "chacha.h" nogil:
+    ctypedef struct chacha_t:
+        pass
 
 
 cdef class Wal:
@@ -46,9 +40,9 @@ cdef class Wal:
     # --- append side (the writer only). They return a wal_status.
     cdef int append(self, event_t* event) noexcept nogil
     cdef int begin_batch(self) noexcept nogil
-    cdef int commit_batch(self) noexcept nogil
+    cdef int commit_batch(self) noexcept nogil      # never WAL_NO_ROOM: append keeps room for the commit
     cdef int abort_batch(self) noexcept nogil
-    cdef size_t record_bytes(self, event_t* event) noexcept nogil
+    cdef size_t record_bytes(self, event_t* event) noexcept nogil   # 0: a field is beyond its limit
 
     # --- read side (any thread)
     cdef int read(self, uint64_t position, event_t* out) noexcept nogil
@@ -58,8 +52,19 @@ cdef class Wal:
     cdef segment_t** segments                   # a reserved range that never moves
     cdef uint32_t segment_count
     cdef segment_t* active                      # NULL: read-only, closed or not started
-    cdef sync_t* sync
-    cdef list mappings                          # keeps the Mapping objects alive
+    cdef sync_t sync
+    cdef bint sync_ready
+    cdef bint in_memory                         # no disk: what is committed is durable
+    cdef list kept                              # the Segment objects
     cdef int state                              # 0: takes appends; else the wal_status that append answers
     cdef int fork_generation
-    cdef bint in_batch
+    cdef uint64_t tail                          # of the active segment, with an open batch
+    cdef uint64_t half_full                     # offset at which the next segment is asked for
+    cdef uint64_t batch_offset                  # 0: no batch is open
+    cdef uint64_t batch_begun_position          # last_position when it began
+    cdef int64_t batch_begun_time_us
+    cdef chacha_t nonces
+    cdef void use(self, segment_t* segment) noexcept nogil
+    cdef void publish(self) noexcept nogil
+    cdef segment_t* segment_of(self, uint64_t position) noexcept nogil
+    cdef int move_batch(self, segment_t* target) noexcept nogil

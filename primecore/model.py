@@ -151,3 +151,15 @@ class Stats(NamedTuple):
     fsync: str
     projections: dict[str, int]
     parked: tuple[ParkedProjection, ...]
+
+
+class ReplayReport(NamedTuple):
+    """What a replay did. `live_digest` and `equal` are None where nothing was compared."""
+
+    events: int
+    seconds: float
+    events_per_second: float
+    position: int
+    digest: str
+    live_digest: str | None
+    equal: bool | None

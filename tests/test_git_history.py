@@ -333,8 +333,10 @@ def test_the_users_configuration_changes_nothing(repo: Repo, tmp_path: Path):
         "[diff]\n renames = false\n renameLimit = 1\n noprefix = true\n external = false\n orderFile = /nowhere\n"
         " relative = true\n mnemonicPrefix = true\n"
     )
-    assert run(repo.path, GIT_CONFIG_GLOBAL=str(config)).stdout == plain
-    assert run(repo.path, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path)).stdout == plain
+    hostile = {"GIT_CONFIG_GLOBAL": str(config), "GIT_EXTERNAL_DIFF": "false", "GIT_DIFF_OPTS": "-u9"}
+    assert repo.git("log", **hostile) != repo.git("log"), "the configuration is in force"
+    assert run(repo.path, **hostile).stdout == plain
+    assert run(repo.path / "dir", **hostile).stdout == plain
 
 
 def test_variables_of_a_running_hook_change_nothing(repo: Repo, tmp_path: Path):

@@ -1,0 +1,18 @@
+"""`prime query`: the group of questions. Knows their names only."""
+
+from primecore.cli.lazy import LazyGroup, entry
+
+command = LazyGroup(
+    "query",
+    help="Ask about nodes, edges, neighbours, paths and domains.",
+    entries={
+        "node": entry("node"),
+        "edge": entry("edge"),
+        "neighbors": entry("neighbors"),
+        "nodes": entry("nodes"),
+        "path": entry("path", "shortest_path"),
+        "subgraph": entry("subgraph"),
+        "history": entry("history"),
+        "domains": entry("domains"),
+    },
+)

@@ -1,0 +1,156 @@
+"""The shapes of the command line: results of the service as plain dicts, and as rows. Stable, see docs/cli.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from primecore.cli.jsontext import rfc3339
+from primecore.cli.render import Column
+from primecore.model import (
+    CrossDomain,
+    DistantNeighbor,
+    Domain,
+    Edge,
+    Event,
+    IngestReport,
+    Neighbor,
+    Node,
+    Path,
+    ReplayReport,
+    Stats,
+    Subgraph,
+)
+
+Shape = dict[str, Any]
+
+EVENT_COLUMNS = [
+    Column("position", "number"),
+    Column("version", "number"),
+    Column("timestamp"),
+    Column("event_type"),
+    Column("entity_id", "id"),
+    Column("payload", "text"),
+]
+
+
+def event(it: Event) -> Shape:
+    """An event as an envelope: `prime ingest` takes it back."""
+    return {
+        "position": it.position,
+        "version": it.version,
+        "event_id": it.event_id,
+        "event_type": it.event_type,
+        "entity_id": it.entity_id,
+        "timestamp": rfc3339(it.timestamp),
+        "payload": it.payload,
+        "metadata": it.metadata,
+    }
+
+
+def event_row(it: Event) -> tuple[Any, ...]:
+    """An event as a row under `EVENT_COLUMNS`."""
+    return it.position, it.version, rfc3339(it.timestamp), it.event_type, it.entity_id, it.payload
+
+
+def node(it: Node) -> Shape:
+    """A node; `position` is that of its latest event."""
+    return {
+        "entity_id": it.id,
+        "type": it.type,
+        "properties": it.properties,
+        "domain": it.domain,
+        "labels": list(it.labels),
+        "created_at": rfc3339(it.created_at),
+        "updated_at": rfc3339(it.updated_at),
+        "version": it.version,
+        "position": it.position,
+    }
+
+
+def edge(it: Edge) -> Shape:
+    """An edge."""
+    return {
+        "entity_id": it.id,
+        "source": it.source,
+        "target": it.target,
+        "relation": it.relation,
+        "weight": it.weight,
+        "properties": it.properties,
+        "valid_from": rfc3339(it.valid_from),
+        "valid_to": rfc3339(it.valid_to),
+    }
+
+
+def neighbors(entity_id: str, position: int, found: Iterable[Neighbor | DistantNeighbor]) -> Shape:
+    """What an entity is connected to, as of `position`. Neighbours have a `depth` where more than one was asked for."""
+    return {"entity_id": entity_id, "position": position, "neighbors": [it._asdict() for it in found]}
+
+
+def path(source: str, target: str, position: int, found: Path | None) -> Shape:
+    """A path, or that there is none."""
+    return {
+        "source": source,
+        "target": target,
+        "position": position,
+        "found": found is not None,
+        "nodes": list(found.nodes) if found else [],
+        "edges": list(found.edges) if found else [],
+        "cost": found.cost if found else None,
+    }
+
+
+def subgraph(position: int, found: Subgraph) -> Shape:
+    """Nodes and the edges among them."""
+    return {
+        "position": position,
+        "nodes": [node(it) for it in found.nodes],
+        "edges": [edge(it) for it in found.edges],
+        "truncated": found.truncated,
+    }
+
+
+def domains(position: int, found: Iterable[Domain]) -> Shape:
+    """Domains and their sizes."""
+    return {"position": position, "domains": [it._asdict() for it in found]}
+
+
+def cross_domain(position: int, found: Iterable[CrossDomain]) -> Shape:
+    """Edges between domains."""
+    return {
+        "position": position,
+        "cross_domain": [{**it._asdict(), "edge_ids": list(it.edge_ids)} for it in found],
+    }
+
+
+def stats(it: Stats) -> Shape:
+    """Every field of `Stats`, under its own name."""
+    return {**it._asdict(), "parked": [parked._asdict() for parked in it.parked]}
+
+
+def ingest(files: list[tuple[str, IngestReport]], seconds: float) -> Shape:
+    """Sums over all files, then each file by itself."""
+    reports = [report for _, report in files]
+    total: Shape = {
+        name: sum(getattr(it, name) for it in reports) for name in ("read", "appended", "duplicates", "refused")
+    }
+    if len(reports) == 1:
+        total["events_per_second"] = reports[0].events_per_second
+    else:
+        total["events_per_second"] = total["appended"] / seconds if seconds > 0 else 0.0
+    total["position"] = reports[-1].position if reports else 0
+    total["files"] = [{"file": name, **report._asdict()} for name, report in files]
+    return total
+
+
+def replay(it: ReplayReport) -> Shape:
+    """What a replay did. `live_digest` and `equal` are null where nothing was compared."""
+    return {
+        "events": it.events,
+        "seconds": it.seconds,
+        "events_per_second": it.events_per_second,
+        "position": it.position,
+        "digest": it.digest,
+        "live_digest": it.live_digest,
+        "equal": it.equal,
+    }

@@ -1,0 +1,115 @@
+"""Prime: an embedded, event-sourced memory for AI agents.
+
+    import primecore
+    with primecore.open("~/.prime/memory") as prime:
+        alice = prime.add_node("person", {"name": "Alice"}, id="alice")
+        prime.neighbors(alice)
+
+The names below are all there is to import; the rest of the package is Prime's own business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from primecore.errors import (
+    CorruptLog,
+    DataError,
+    DiskFull,
+    EdgeNotFound,
+    EnvironmentFailure,
+    IdempotencyConflict,
+    InvalidArgument,
+    InvalidEvent,
+    LimitExceeded,
+    MisuseError,
+    NodeNotFound,
+    OutcomeUnknown,
+    PrimeError,
+    StorageFailure,
+    StoreClosed,
+    StoreForked,
+    StoreLocked,
+    StoreNotFound,
+    StorePoisoned,
+    VersionConflict,
+)
+from primecore.model import (
+    CrossDomain,
+    DistantNeighbor,
+    Domain,
+    Edge,
+    Event,
+    IngestReport,
+    Neighbor,
+    Node,
+    ParkedProjection,
+    Path,
+    Receipt,
+    ReplayReport,
+    Stats,
+    Subgraph,
+)
+
+if TYPE_CHECKING:
+    from primecore.projections.base import Projection
+    from primecore.service import Prime, open
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CorruptLog",
+    "CrossDomain",
+    "DataError",
+    "DiskFull",
+    "DistantNeighbor",
+    "Domain",
+    "Edge",
+    "EdgeNotFound",
+    "EnvironmentFailure",
+    "Event",
+    "IdempotencyConflict",
+    "IngestReport",
+    "InvalidArgument",
+    "InvalidEvent",
+    "LimitExceeded",
+    "MisuseError",
+    "Neighbor",
+    "Node",
+    "NodeNotFound",
+    "OutcomeUnknown",
+    "ParkedProjection",
+    "Path",
+    "Prime",
+    "PrimeError",
+    "Projection",
+    "Receipt",
+    "ReplayReport",
+    "Stats",
+    "StorageFailure",
+    "StoreClosed",
+    "StoreForked",
+    "StoreLocked",
+    "StoreNotFound",
+    "StorePoisoned",
+    "Subgraph",
+    "VersionConflict",
+    "open",
+]
+
+_LAZY = {"Prime": "primecore.service", "open": "primecore.service", "Projection": "primecore.projections.base"}
+
+
+def __getattr__(name: str) -> Any:
+    # The engine is loaded when it is first asked for: `prime --help` and error handling need none of it.
+    if name in _LAZY:
+        from importlib import import_module
+
+        value = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'primecore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,92 @@
+# Fingerprints of event ids, in 64 shards of open addressing. The contract stands in _dedupe.pxd.
+
+import os
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+
+cdef extern from "xxhash.h" nogil:
+    uint64_t XXH3_64bits_withSeed(const void* data, size_t size, uint64_t seed) noexcept
+
+
+cdef extern from * nogil:
+    void __builtin_prefetch(const void* address) noexcept
+
+
+cdef class Dedupe:
+    """Positions by event id. A fingerprint that agrees by chance costs a look at the log, never an answer."""
+
+    def __cinit__(self):
+        self.seed = int.from_bytes(os.urandom(8), "little")
+
+    def __dealloc__(self):
+        cdef int shard
+        for shard in range(64):
+            free(self.shards[shard].slots)
+
+    @property
+    def used_bytes(self):
+        """Bytes of the slots, empty ones among them."""
+        cdef int shard
+        cdef size_t total = 0
+        for shard in range(64):
+            if self.shards[shard].slots != NULL:
+                total += (<size_t>self.shards[shard].mask + 1) * sizeof(dedupe_slot_t)
+        return total
+
+    cdef uint64_t hash(self, const uint8_t* event_id) noexcept nogil:
+        return XXH3_64bits_withSeed(event_id, 16, self.seed)
+
+    cdef void prefetch(self, uint64_t hash) noexcept nogil:
+        cdef dedupe_shard_t* shard = &self.shards[hash & 63]
+        if shard.slots != NULL:
+            __builtin_prefetch(&shard.slots[<uint32_t>(hash >> 32) & shard.mask])
+
+    cdef uint32_t candidate(self, uint64_t hash, uint32_t* cursor) noexcept nogil:
+        cdef dedupe_shard_t* shard = &self.shards[hash & 63]
+        cdef dedupe_slot_t* slot
+        if shard.slots == NULL:
+            return 0
+        while cursor[0] <= shard.mask:
+            slot = &shard.slots[(<uint32_t>(hash >> 32) + cursor[0]) & shard.mask]
+            cursor[0] += 1
+            if slot.position == 0:
+                return 0
+            if slot.fingerprint == <uint32_t>(hash >> 32):
+                return slot.position
+        return 0
+
+    cdef int add(self, uint64_t hash, uint32_t position) noexcept nogil:
+        cdef dedupe_shard_t* shard = &self.shards[hash & 63]
+        if shard.slots == NULL or 8 * <uint64_t>shard.used >= 7 * (<uint64_t>shard.mask + 1):
+            if self.grow(shard) < 0:
+                return -1
+        self.place(shard, <uint32_t>(hash >> 32), position)
+        shard.used += 1
+        self.count += 1
+        return 0
+
+    cdef void place(self, dedupe_shard_t* shard, uint32_t fingerprint, uint32_t position) noexcept nogil:
+        # The bucket is the fingerprint's low bits, so a table grows from what it keeps.
+        cdef uint32_t at = fingerprint & shard.mask
+        while shard.slots[at].position:
+            at = (at + 1) & shard.mask
+        shard.slots[at].fingerprint = fingerprint
+        shard.slots[at].position = position
+
+    cdef int grow(self, dedupe_shard_t* shard) noexcept nogil:
+        cdef dedupe_slot_t* former = shard.slots
+        cdef size_t size = <size_t>shard.mask + 1 if former != NULL else 0
+        cdef size_t fresh = size * 2 if size else 16
+        cdef size_t i
+        cdef dedupe_slot_t* slots = <dedupe_slot_t*>calloc(fresh, sizeof(dedupe_slot_t))
+        if slots == NULL:
+            return -1
+        shard.slots = slots
+        shard.mask = <uint32_t>(fresh - 1)
+        for i in range(size):
+            if former[i].position:
+                self.place(shard, former[i].fingerprint, former[i].position)
+        free(former)
+        return 0

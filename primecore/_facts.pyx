@@ -1,0 +1,128 @@
+# Events as Python values: out of the log as model.Event, and the literals of an envelope in and out. Knows the log's C face.
+
+import orjson
+import json
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from primecore._event cimport event_t, slice_t
+from primecore._jsontree cimport json_plain_numbers
+from primecore._literals cimport format_uuid, parse_uuid
+from primecore._reads cimport datetime_of
+from primecore._times cimport parse_time
+from primecore._wal cimport WAL_OK, Wal
+
+from primecore.errors import InvalidArgument
+from primecore.model import Event
+
+
+cdef object loads(slice_t text):
+    if json_plain_numbers(text):
+        return orjson.loads(PyBytes_FromStringAndSize(text.data, text.size))
+    return json.loads(PyBytes_FromStringAndSize(text.data, text.size))
+
+
+cdef str text(slice_t value):
+    return PyUnicode_DecodeUTF8(value.data, value.size, NULL)
+
+
+def event_id_text(bytes event_id not None):
+    """16 bytes as 8-4-4-4-12 hexadecimal digits."""
+    cdef char[36] out
+    if len(event_id) != 16:
+        raise InvalidArgument("event_id: expected 16 bytes")
+    format_uuid(<const uint8_t*><const char*>event_id, out)
+    return PyUnicode_DecodeUTF8(out, 36, NULL)
+
+
+def event_id_bytes(str value not None):
+    """The 16 bytes of a UUID's text. Raises InvalidArgument."""
+    cdef uint8_t[16] out
+    cdef Py_ssize_t size
+    cdef const char* data = PyUnicode_AsUTF8AndSize(value, &size)
+    if parse_uuid(data, <uint32_t>size, out) != 0:
+        raise InvalidArgument(f"event_id: expected a UUID such as 0192f0c1-2345-7890-abcd-ef0123456789, found {value!r}")
+    return PyBytes_FromStringAndSize(<const char*>out, 16)
+
+
+def time_us(str value not None, str field not None="timestamp"):
+    """Microseconds since 1970 of an RFC 3339 time with offset. Raises InvalidArgument that names `field`."""
+    cdef int64_t out
+    cdef Py_ssize_t size
+    cdef const char* data = PyUnicode_AsUTF8AndSize(value, &size)
+    if parse_time(data, <uint32_t>size, &out) != 0:
+        raise InvalidArgument(
+            f"{field}: expected an RFC 3339 time with offset such as 2026-01-31T12:00:00Z, found {value!r}"
+        )
+    return out
+
+
+def moment(int64_t value):
+    """The aware datetime (UTC) of microseconds since 1970."""
+    return datetime_of(value)
+
+
+cdef class EventReader:
+    """Reads events out of one log, by position."""
+
+    cdef Wal wal
+    cdef object log
+
+    def __cinit__(self, log not None):
+        self.log = log
+        self.wal = log.wal
+
+    cdef object event_at(self, uint64_t position):
+        cdef event_t event
+        if self.wal.read(position, &event) != WAL_OK:
+            raise self.log.unreadable(position)
+        return Event(
+            event.position,
+            event.version,
+            event_id_text(PyBytes_FromStringAndSize(<const char*>event.event_id, 16)),
+            text(event.type),
+            text(event.entity),
+            datetime_of(event.time_us),
+            loads(event.payload) if event.payload.size else {},
+            loads(event.metadata) if event.metadata.size else None,
+        )
+
+    def read(self, uint64_t position):
+        """The event at a position that the log holds. Raises CorruptLog."""
+        return self.event_at(position)
+
+    def matches(self, uint64_t position, event_type=None, entity_id=None):
+        """Whether the event at a position has this type and this entity (None: any), without decoding it."""
+        cdef event_t event
+        if self.wal.read(position, &event) != WAL_OK:
+            raise self.log.unreadable(position)
+        if event_type is not None and text(event.type) != event_type:
+            return False
+        return entity_id is None or text(event.entity) == entity_id
+
+    def batches(self, uint64_t until, size_t batch_bytes=1 << 22, size_t batch_events=1000):
+        """All events up to `until` as lists of what Pipeline.append_many() takes, of about `batch_bytes` each."""
+        cdef event_t event
+        cdef uint64_t position
+        cdef size_t nbytes = 0
+        cdef list batch = []
+        for position in range(1, until + 1):
+            if self.wal.read(position, &event) != WAL_OK:
+                raise self.log.unreadable(position)
+            batch.append((
+                PyBytes_FromStringAndSize(event.type.data, event.type.size),
+                PyBytes_FromStringAndSize(event.entity.data, event.entity.size),
+                PyBytes_FromStringAndSize(event.payload.data, event.payload.size),
+                PyBytes_FromStringAndSize(event.metadata.data, event.metadata.size) if event.metadata.size else None,
+                PyBytes_FromStringAndSize(<const char*>event.event_id, 16),
+                event.time_us,
+            ))
+            nbytes += event.payload.size + event.metadata.size + 256
+            if nbytes >= batch_bytes or <size_t>len(batch) >= batch_events:
+                yield batch
+                batch = []
+                nbytes = 0
+        if batch:
+            yield batch

@@ -1,0 +1,289 @@
+"""One file in memory: mapped, or anonymous memory that stands for one. Knows no record and no path."""
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
+from libc.errno cimport EINTR, EIO, ENOMEM, errno
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import os
+
+cdef extern from "<sys/mman.h>" nogil:
+    void* mmap(void*, size_t, int, int, int, int64_t)
+    int munmap(void*, size_t)
+    int PROT_READ
+    int PROT_WRITE
+    int MAP_SHARED
+    int MAP_PRIVATE
+    int MAP_FIXED
+    int MAP_ANONYMOUS
+    int MAP_NORESERVE
+    void* MAP_FAILED
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t pwrite(int, const void*, size_t, int64_t)
+    ssize_t pread(int, void*, size_t, int64_t)
+    int close_descriptor "close"(int)
+
+cdef extern from "disk.h" nogil:
+    int disk_sync_data(int fd)
+    int disk_sync_all(int fd)
+
+
+cdef extern from *:
+    """
+    /* 0, or the errno with which the next operation is to fail. */
+    static int faults_next(int64_t *countdown, int64_t *operations, int error, int sticky) {
+        __atomic_add_fetch(operations, 1, __ATOMIC_RELAXED);
+        int64_t left = __atomic_load_n(countdown, __ATOMIC_ACQUIRE);
+        if (left == 0) return 0;
+        if (left == 1 && sticky) return error;
+        left = __atomic_sub_fetch(countdown, 1, __ATOMIC_ACQ_REL);
+        return left == 0 ? error : 0;
+    }
+    """
+    int faults_next(int64_t*, int64_t*, int, int) noexcept nogil
+
+
+cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
+    cdef int error = 0
+    if mapping.faults != NULL:
+        error = faults_next(&mapping.faults.countdown, &mapping.faults.operations, mapping.faults.error,
+                            mapping.faults.sticky)
+        if error:
+            return error
+    if mapping.kind == DIRECTORY:
+        if mapping.fd >= 0:
+            return disk_sync_all(mapping.fd)
+        mapping.synced_changes = mapping.changes
+    elif mapping.kind == MEMORY:
+        if mapping.synced != NULL:
+            memcpy(mapping.synced, mapping.data, mapping.bytes)
+    elif mapping.fd >= 0:
+        return disk_sync_data(mapping.fd)
+    return 0
+
+
+cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil:
+    cdef ssize_t done
+    while nbytes:
+        done = pwrite(mapping.fd, mapping.data + offset, nbytes, <int64_t>offset)
+        if done < 0:
+            if errno == EINTR:
+                continue
+            return errno
+        if done == 0:
+            return EIO
+        offset += done
+        nbytes -= done
+    return 0
+
+
+cdef class Faults:
+    """Makes the n-th operation of the storage that shares it fail: Python's by `check()`, the sync thread's by itself."""
+
+    def __cinit__(self):
+        memset(&self.c_faults, 0, sizeof(faults_t))
+
+    def arm(self, countdown: int, error: int, *, sticky: bool = False) -> None:
+        """Let the `countdown`-th operation from now fail with errno `error`; with `sticky`, all later ones too."""
+        self.c_faults.error = error
+        self.c_faults.sticky = sticky
+        self.c_faults.countdown = countdown
+
+    def disarm(self) -> None:
+        """Let nothing fail any more."""
+        self.c_faults.countdown = 0
+
+    @property
+    def operations(self) -> int:
+        """Operations seen so far."""
+        return self.c_faults.operations
+
+    @property
+    def armed(self) -> bool:
+        """Whether a failure is still to come (or goes on)."""
+        return self.c_faults.countdown != 0
+
+    def check(self, path: str = "") -> None:
+        """Count one operation, and raise OSError if it is its turn."""
+        error = faults_next(&self.c_faults.countdown, &self.c_faults.operations, self.c_faults.error,
+                            self.c_faults.sticky)
+        if error:
+            raise OSError(error, os.strerror(error), path)
+
+
+cdef class Mapping:
+    """Bytes of one file, a directory's handle, or memory alone. Supports the buffer protocol.
+
+    Made by the class methods; `close()` unmaps and closes, and is refused while a memoryview of it lives.
+    """
+
+    def __cinit__(self):
+        memset(&self.c_mapping, 0, sizeof(mapping_t))
+        self.c_mapping.fd = -1
+
+    def __dealloc__(self):
+        self._release()
+
+    cdef void _release(self) noexcept:
+        cdef mapping_t* mapping = &self.c_mapping
+        if mapping.data != NULL:
+            munmap(mapping.data, mapping.bytes)
+            mapping.data = NULL
+        if mapping.synced != NULL:
+            munmap(mapping.synced, mapping.bytes)
+            mapping.synced = NULL
+        if mapping.fd >= 0:
+            close_descriptor(mapping.fd)
+            mapping.fd = -1
+
+    @classmethod
+    def file(cls, int fd, uint64_t nbytes, *, bint writable, bint written=False):
+        """Map the first `nbytes` of `fd`, which is owned from now on (also when this raises).
+
+        With `written`, memory of our own holds the bytes instead, and they reach the file by pwrite.
+        Raises OSError.
+        """
+        cdef Mapping self = Mapping.__new__(Mapping)
+        cdef int protection = PROT_READ | (PROT_WRITE if writable else 0)
+        self.c_mapping.fd = fd
+        self.c_mapping.kind = WRITTEN_FILE if written else MAPPED_FILE
+        self.writable = writable
+        if nbytes == 0:
+            raise ValueError("a file without bytes cannot be mapped")
+        if written:
+            self._anonymous(nbytes)
+            self._fill()
+            return self
+        cdef void* data = mmap(NULL, nbytes, protection, MAP_SHARED, fd, 0)
+        if data == MAP_FAILED:
+            raise OSError(errno, os.strerror(errno))
+        self.c_mapping.data = <char*>data
+        self.c_mapping.bytes = nbytes
+        return self
+
+    @classmethod
+    def memory(cls, uint64_t nbytes, *, bint simulates_disk=False):
+        """Anonymous zeroed memory; with `simulates_disk`, a second copy keeps what the last sync saw."""
+        cdef Mapping self = Mapping.__new__(Mapping)
+        self.c_mapping.kind = MEMORY
+        self.writable = True
+        self._anonymous(nbytes)
+        cdef void* synced
+        if simulates_disk:
+            synced = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            if synced == MAP_FAILED:
+                raise OSError(errno, os.strerror(errno))
+            self.c_mapping.synced = <char*>synced
+        return self
+
+    @classmethod
+    def directory(cls, int fd=-1):
+        """A directory's handle: `fd` (owned from now on), or a simulated one."""
+        cdef Mapping self = Mapping.__new__(Mapping)
+        self.c_mapping.kind = DIRECTORY
+        self.c_mapping.fd = fd
+        return self
+
+    cdef int _anonymous(self, uint64_t nbytes) except -1:
+        cdef void* data = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if data == MAP_FAILED:
+            raise OSError(ENOMEM, os.strerror(ENOMEM))
+        self.c_mapping.data = <char*>data
+        self.c_mapping.bytes = nbytes
+        return 0
+
+    cdef int _fill(self) except -1:
+        cdef uint64_t offset = 0
+        cdef ssize_t done
+        while offset < self.c_mapping.bytes:
+            done = pread(self.c_mapping.fd, self.c_mapping.data + offset, self.c_mapping.bytes - offset, <int64_t>offset)
+            if done < 0:
+                if errno == EINTR:
+                    continue
+                raise OSError(errno, os.strerror(errno))
+            if done == 0:
+                break
+            offset += done
+        return 0
+
+    def share_faults(self, Faults faults not None) -> None:
+        """Let syncs of this mapping fail when `faults` says so."""
+        self.faults = faults
+        self.c_mapping.faults = &faults.c_faults
+
+    def settle(self) -> None:
+        """Replace the private memory of a written file by a mapping of the file itself, in place: slices stay good."""
+        cdef void* data
+        if self.c_mapping.kind != WRITTEN_FILE:
+            return
+        data = mmap(self.c_mapping.data, self.c_mapping.bytes, PROT_READ, MAP_SHARED | MAP_FIXED, self.c_mapping.fd, 0)
+        if data == MAP_FAILED:
+            raise OSError(errno, os.strerror(errno))
+        self.c_mapping.kind = MAPPED_FILE
+        self.writable = False
+
+    def sync(self) -> None:
+        """Wait until all bytes written so far (of a directory: entries changed) are on stable storage. Raises OSError."""
+        cdef int error
+        with nogil:
+            error = mapping_sync(&self.c_mapping)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def write_through(self, uint64_t offset, uint64_t nbytes) -> None:
+        """Bring bytes that were changed in memory to the file, where the mapping does not do so by itself."""
+        cdef int error = 0
+        if offset + nbytes > self.c_mapping.bytes:
+            raise ValueError(f"{offset}+{nbytes} lies beyond {self.c_mapping.bytes} bytes")
+        if self.c_mapping.kind == WRITTEN_FILE:
+            with nogil:
+                error = mapping_write(&self.c_mapping, offset, nbytes)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def note_change(self) -> int:
+        """Count one changed entry of a simulated directory; gives the new count."""
+        self.c_mapping.changes += 1
+        return self.c_mapping.changes
+
+    @property
+    def synced_changes(self) -> int:
+        """Changed entries of a simulated directory that a sync covered."""
+        return self.c_mapping.synced_changes
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.c_mapping.bytes
+
+    @property
+    def writes_through(self) -> bool:
+        """Whether bytes reach the file by pwrite instead of by the mapping."""
+        return self.c_mapping.kind == WRITTEN_FILE
+
+    def synced_copy(self) -> bytes:
+        """The bytes as of the last sync, of memory that simulates a disk."""
+        if self.c_mapping.synced == NULL:
+            raise ValueError("only memory that simulates a disk keeps a synced copy")
+        return self.c_mapping.synced[:self.c_mapping.bytes]
+
+    def close(self) -> None:
+        """Unmap and close; may be called again."""
+        if self.exports:
+            raise BufferError("a memoryview of this mapping is still alive")
+        self._release()
+
+    def __len__(self):
+        return self.c_mapping.bytes
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        if self.c_mapping.data == NULL:
+            raise BufferError("the mapping is closed, or a directory")
+        if flags & PyBUF_WRITABLE and not self.writable:
+            raise BufferError("the mapping is read-only")
+        PyBuffer_FillInfo(view, self, self.c_mapping.data, self.c_mapping.bytes, not self.writable, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer* view):
+        self.exports -= 1

@@ -1,0 +1,426 @@
+# Nodes, edges and neighbours out of the tables. The contract stands in _reads.pxd.
+
+import json
+
+import orjson
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.object cimport Py_EQ, Py_NE, PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from datetime import datetime, timedelta, timezone
+
+from primecore._adjacency cimport RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, ring_insert, word_count, word_has_dead
+from primecore._event cimport NONE32, slice_t
+from primecore._graph cimport Graph
+from primecore._jsontree cimport json_plain_numbers
+from primecore._records cimport edge_t, node_cold_t, node_t
+from primecore._shards cimport KeyTable
+from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, state_t
+
+from primecore.errors import InvalidArgument
+from primecore._walks import breadth_first
+from primecore.model import DistantNeighbor, Edge, Neighbor, Node
+
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        object (*tp_alloc)(PyTypeObject*, Py_ssize_t)
+    void PyTuple_SET_ITEM(object tuple, Py_ssize_t at, object item)
+
+
+cdef extern from * nogil:
+    void __builtin_prefetch(const void* address) noexcept
+
+
+cdef object EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+cdef PyTypeObject* NEIGHBOR = <PyTypeObject*>Neighbor
+cdef str BOTH = "both"
+cdef frozenset DIRECTIONS = frozenset(("out", "in", "both"))
+cdef str OUT = "out"
+cdef str IN = "in"
+cdef object ONE = 1.0
+cdef object ONE_STEP = 1
+cdef uint32_t NO_LIMIT = 0xFFFFFFFF
+cdef uint32_t ABSENT_RELATION = 0xFFFFFFFE      # a relation that no edge has
+
+
+cdef object datetime_of(int64_t time_us):
+    return EPOCH + timedelta(0, 0, time_us)
+
+
+cdef object loads(slice_t text):
+    # The fast parser where it is exact, else the exact one: integers of any size come back whole.
+    if json_plain_numbers(text):
+        return orjson.loads(PyBytes_FromStringAndSize(text.data, text.size))
+    return json.loads(PyBytes_FromStringAndSize(text.data, text.size))
+
+
+cdef uint32_t check_limit(limit) except? 0xFFFFFFFE:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise InvalidArgument(f"limit: expected an integer from 0 up, found {limit!r}")
+    return min(limit, NO_LIMIT)
+
+
+cdef inline void put(object result, Py_ssize_t at, object item):
+    Py_INCREF(item)
+    PyTuple_SET_ITEM(result, at, item)
+
+
+@cython.final
+@cython.no_gc
+cdef class Neighbors(OpenResult):
+    """The neighbours of one node as they were when it was asked: an immutable sequence of Neighbor, made when first looked into.
+
+    Out first, then in, each in order of the edges' creation. Supports len, index, slices, iteration and equality with sequences.
+    """
+
+    cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers, uint32_t* edges) noexcept:
+        # The entries that count, at most `room`; a NULL target is only counted.
+        cdef list_view_t entries
+        cdef uint32_t i, count = 0, relation
+        self.graph.adjacency.view(word, &entries)
+        for i in range(entries.count):
+            if count == room:
+                break
+            if entries.relations[i] & RELATION_DEAD or (skip_loops and entries.peers[i] == self.own):
+                continue
+            if self.relation != NONE32:
+                relation = entries.relations[i]
+                if relation == RELATION_FAR:
+                    relation = self.graph.edge(entries.edges[i]).relation
+                if relation != self.relation:
+                    continue
+            if peers != NULL:
+                peers[count] = entries.peers[i]
+                edges[count] = entries.edges[i]
+            count += 1
+        return count
+
+    cdef uint32_t count(self) noexcept:
+        cdef uint32_t count, dead
+        cdef list_view_t entries
+        if self.relation == NONE32 and self.limit == NO_LIMIT:
+            count = word_count(self.out_word) + word_count(self.in_word)
+            dead = 0
+            if word_has_dead(self.out_word):
+                self.graph.adjacency.view(self.out_word, &entries)
+                dead = entries.dead
+            if word_has_dead(self.in_word):
+                self.graph.adjacency.view(self.in_word, &entries)
+                dead += entries.dead
+            return count - dead - (self.loops if self.out_word and self.in_word else 0)
+        count = self.collect(self.out_word, False, self.limit, NULL, NULL)
+        return count + self.collect(self.in_word, self.out_word != 0, self.limit - count, NULL, NULL)
+
+    cdef list make(self):
+        cdef uint32_t room, out_count, count, i
+        cdef uint32_t* peers
+        cdef uint32_t* edges
+        cdef list items
+        if self.items is not None:
+            return self.items
+        room = word_count(self.out_word) + word_count(self.in_word)
+        peers = <uint32_t*>malloc((2 * <size_t>room + 1) * sizeof(uint32_t))
+        if peers == NULL:
+            raise MemoryError("no room for neighbours")
+        edges = peers + room
+        try:
+            out_count = self.collect(self.out_word, False, self.limit, peers, edges)
+            count = out_count + self.collect(
+                self.in_word, self.out_word != 0, self.limit - out_count, peers + out_count, edges + out_count
+            )
+            for i in range(count):
+                __builtin_prefetch(self.graph.node(peers[i]))
+                __builtin_prefetch(self.graph.edge(edges[i]))
+            items = PyList_New(count)
+            for i in range(count):
+                item = self.neighbor(peers[i], edges[i], OUT if i < out_count else IN)
+                Py_INCREF(item)
+                PyList_SET_ITEM(items, i, item)
+        finally:
+            free(peers)
+        self.items = items
+        self.unlink()
+        return items
+
+    cdef object neighbor(self, uint32_t peer, uint32_t number, str direction):
+        cdef edge_t* edge = self.graph.edge(number)
+        cdef object result = NEIGHBOR.tp_alloc(NEIGHBOR, 5)
+        put(result, 0, self.graph.nodes.key_str(peer))
+        put(result, 1, self.graph.edges.key_str(number))
+        put(result, 2, self.graph.relation_name(edge.relation))
+        put(result, 3, direction)
+        put(result, 4, ONE if edge.weight == 1.0 else edge.weight)
+        return result
+
+    cdef int freeze(self) except -1:
+        self.make()
+        return 0
+
+    def __len__(self):
+        return len(self.items) if self.items is not None else self.count()
+
+    def __iter__(self):
+        return iter(self.make())
+
+    def __getitem__(self, at):
+        return self.make()[at]
+
+    def __contains__(self, item):
+        return item in self.make()
+
+    def __reversed__(self):
+        return reversed(self.make())
+
+    def index(self, item, *bounds):
+        """As list.index."""
+        return self.make().index(item, *bounds)
+
+    def count_of(self, item):
+        """How often `item` is among them: 0 or 1."""
+        return self.make().count(item)
+
+    def peers(self):
+        """The peers' ids alone, in the same order."""
+        return [item[0] for item in self.make()]
+
+    def __richcmp__(self, other, int operation):
+        if operation not in (Py_EQ, Py_NE) or not isinstance(other, (list, tuple, Neighbors)):
+            return NotImplemented
+        same = self.make() == list(other)
+        return same if operation == Py_EQ else not same
+
+    __hash__ = None
+
+    def __repr__(self):
+        return repr(self.make())
+
+
+cdef class Reader:
+    """Reads of the present, each at the position published when it begins."""
+
+    def __cinit__(self, Graph graph not None):
+        self.graph = graph
+
+    def close(self, error not None):
+        """From now on every read raises `error`."""
+        self.closed = True
+        self.closed_error = error
+
+    cdef int check(self) except -1:
+        if self.closed:
+            raise self.closed_error
+        return 0
+
+    cdef uint32_t find_node(self, str id) except? 0xFFFFFFFE:
+        cdef Py_ssize_t size
+        cdef const char* key
+        if self.closed:
+            raise self.closed_error
+        key = PyUnicode_AsUTF8AndSize(id, &size)
+        return self.graph.nodes.find(self.graph.nodes.hash(key, <uint32_t>size), key, <uint32_t>size)
+
+    cdef uint32_t find_edge(self, str id) except? 0xFFFFFFFE:
+        cdef Py_ssize_t size
+        cdef const char* key
+        if self.closed:
+            raise self.closed_error
+        key = PyUnicode_AsUTF8AndSize(id, &size)
+        return self.graph.edges.find(self.graph.edges.hash(key, <uint32_t>size), key, <uint32_t>size)
+
+    cdef uint32_t relation_number(self, relation) except? 0xFFFFFFFD:
+        cdef Py_ssize_t size
+        cdef const char* key
+        cdef uint32_t number
+        if relation is None:
+            return NONE32
+        if not isinstance(relation, str):
+            raise InvalidArgument(f"relation: expected a string, found {type(relation).__name__}")
+        key = PyUnicode_AsUTF8AndSize(relation, &size)
+        number = self.graph.relations.find(self.graph.relations.hash(key, <uint32_t>size), key, <uint32_t>size)
+        return ABSENT_RELATION if number == NONE32 else number
+
+    def neighbors(self, str id not None, *, relation=None, direction="both", depth=1, limit=None):
+        """The neighbours of a node, as they are now: a sequence of Neighbor, out first, then in, each in order of creation.
+
+        `relation` keeps one relation, `direction` is "out", "in" or "both" (a self-loop then shows once, as "out"), `limit` keeps the
+        first ones. Edges whose other end is not live show too; an id that nothing names has no neighbours. With `depth` over 1, breadth
+        first: a list of DistantNeighbor, each peer once. Raises InvalidArgument.
+
+        >>> prime.neighbors("node:person:alice", relation="works_on").peers()
+        ['node:project:auth']
+        """
+        cdef uint32_t number = self.find_node(id)
+        cdef Neighbors result
+        cdef node_t* node
+        if direction is not BOTH and direction not in DIRECTIONS:
+            raise InvalidArgument(f"direction: expected 'out', 'in' or 'both', found {direction!r}")
+        if depth is not ONE_STEP and depth != 1:
+            return self.distant(number, relation, direction, depth, limit)
+        result = Neighbors.__new__(Neighbors)
+        result.graph = self.graph
+        result.relation = NONE32 if relation is None else self.relation_number(relation)
+        result.limit = NO_LIMIT if limit is None else check_limit(limit)
+        if number == NONE32:
+            return result
+        node = self.graph.node(number)
+        result.own = number
+        result.loops = node.loops
+        if direction != "in":
+            result.out_word = node.out_list
+        if direction != "out":
+            result.in_word = node.in_list
+        ring_insert(&self.graph.open_head, &result.link)
+        return result
+
+    def distant(self, uint32_t number, relation, direction, depth, limit):
+        """Neighbours within `depth` edges: a list of DistantNeighbor, breadth first, each peer once."""
+        cdef uint32_t peer, edge
+        if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+            raise InvalidArgument(f"depth: expected an integer from 1 up, found {depth!r}")
+        if number == NONE32:
+            return []
+        found, _, _ = breadth_first(
+            self.graph, [number], min(depth, NO_LIMIT), self.relation_number(relation), direction,
+            NO_LIMIT if limit is None else check_limit(limit),
+        )
+        return [
+            DistantNeighbor(
+                self.graph.nodes.key_str(peer), self.graph.edges.key_str(edge),
+                self.graph.relation_name(self.graph.edge(edge).relation), OUT if outward else IN,
+                self.graph.edge(edge).weight, away,
+            )
+            for peer, edge, away, outward in found
+        ]
+
+    def node(self, str id not None):
+        """The live node of this id, or None."""
+        cdef uint32_t number = self.find_node(id)
+        if number == NONE32 or self.graph.node(number).born == 0:
+            return None
+        return self.make_node(number)
+
+    def edge(self, str id not None):
+        """The live edge of this id, or None."""
+        cdef uint32_t number = self.find_edge(id)
+        if number == NONE32 or self.graph.edge(number).born == 0 or self.graph.edge(number).died:
+            return None
+        return self.make_edge(number)
+
+    cdef object make_node(self, uint32_t number):
+        cdef Graph graph = self.graph
+        cdef node_t* node = graph.node(number)
+        cdef node_cold_t* cold = graph.cold(number)
+        cdef slice_t labels = graph.states.labels(node.state, NODE_HEADER)
+        cdef str key = graph.nodes.key_str(number)
+        return Node(
+            key,
+            key.split(":", 2)[1],
+            loads(graph.states.properties(node.state, NODE_HEADER)),
+            None if node.domain == NONE32 else graph.domains.key_str(node.domain),
+            tuple(loads(labels)) if labels.size else (),
+            datetime_of(cold.created_us),
+            datetime_of(cold.updated_us),
+            node.version,
+            node.last_position,
+        )
+
+    cdef object make_edge(self, uint32_t number):
+        cdef Graph graph = self.graph
+        cdef edge_t* edge = graph.edge(number)
+        cdef state_t state
+        graph.states.read(edge.state, EDGE_HEADER, &state)
+        return Edge(
+            graph.edges.key_str(number),
+            graph.nodes.key_str(edge.source),
+            graph.nodes.key_str(edge.target),
+            graph.relation_name(edge.relation),
+            edge.weight,
+            loads(graph.states.properties(edge.state, EDGE_HEADER)),
+            None if state.valid_from_us == UNBOUNDED else datetime_of(state.valid_from_us),
+            None if state.valid_to_us == UNBOUNDED else datetime_of(state.valid_to_us),
+        )
+
+    def node_at(self, uint32_t number):
+        """The live node of this number, or None."""
+        self.check()
+        return self.make_node(number) if number < self.graph.nodes.count and self.graph.node(number).born else None
+
+    def edge_at(self, uint32_t number):
+        """The live edge of this number, or None."""
+        self.check()
+        if number >= self.graph.edges.count or self.graph.edge(number).born == 0 or self.graph.edge(number).died:
+            return None
+        return self.make_edge(number)
+
+    def node_number(self, str id not None):
+        """The number of a node id that an event or an edge has named, or None."""
+        cdef uint32_t number = self.find_node(id)
+        return None if number == NONE32 else number
+
+    def edge_number(self, str id not None):
+        """The number of the latest edge of this id, or None."""
+        cdef uint32_t number = self.find_edge(id)
+        return None if number == NONE32 else number
+
+    def next_node(self, uint32_t number):
+        """The first live node from this number on, or None."""
+        self.check()
+        while number < self.graph.nodes.count:
+            if self.graph.node(number).born:
+                return number
+            number += 1
+        return None
+
+    def next_edge(self, uint32_t number, uint32_t relation=0xFFFFFFFF):
+        """The first live edge from this number on (of a relation, by number), or None."""
+        cdef edge_t* edge
+        self.check()
+        while number < self.graph.edges.count:
+            edge = self.graph.edge(number)
+            if edge.born and edge.died == 0 and (relation == NONE32 or edge.relation == relation):
+                return number
+            number += 1
+        return None
+
+    def relation_of(self, relation):
+        """The number of a relation's name; one that no edge has where it is unknown."""
+        return self.relation_number(relation)
+
+    def edges_between(self, str source_domain not None, members):
+        """Edge numbers by target domain, of the live edges that lead from nodes of `source_domain` to another domain."""
+        cdef list_view_t entries
+        cdef uint32_t number, i, peer
+        cdef dict found = {}
+        self.check()
+        for number in members:
+            self.graph.adjacency.view(self.graph.node(number).out_list, &entries)
+            for i in range(entries.count):
+                if entries.relations[i] & RELATION_DEAD:
+                    continue
+                peer = self.graph.node(entries.peers[i]).domain
+                if peer != NONE32 and peer != self.graph.node(number).domain:
+                    found.setdefault(peer, []).append(entries.edges[i])
+        return {self.graph.domains.key_str(domain): sorted(edges) for domain, edges in found.items()}
+
+    def latest(self, str entity_id not None):
+        """(version, position) of the latest event of an entity, (0, 0) where there is none."""
+        cdef Py_ssize_t size
+        cdef const char* key = PyUnicode_AsUTF8AndSize(entity_id, &size)
+        cdef KeyTable table = self.graph.table_of(key, <uint32_t>size)
+        cdef uint32_t number
+        self.check()
+        number = table.find(table.hash(key, <uint32_t>size), key, <uint32_t>size)
+        if number == NONE32:
+            return 0, 0
+        if table is self.graph.nodes:
+            return self.graph.node(number).version, self.graph.node(number).last_position
+        if table is self.graph.edges:
+            return self.graph.edge(number).version, self.graph.edge(number).last_position
+        return self.graph.entity(number).version, self.graph.entity(number).last_position

@@ -1,0 +1,42 @@
+# What nodes and edges say of themselves: properties and labels as JSON bytes, and an edge's validity, in one arena.
+# Knows JSON text; no events, no records.
+
+from libc.stdint cimport int64_t, uint32_t
+
+from primecore._event cimport slice_t
+from primecore._buffers cimport buffer_t
+from primecore._memory cimport Arena
+
+
+cdef extern from *:
+    """
+    #define PRIME_UNBOUNDED INT64_MIN
+    """
+    const int64_t UNBOUNDED "PRIME_UNBOUNDED"       # a time that was not given
+
+
+cdef enum:
+    NODE_HEADER = 8                 # bytes of state_t that a node's state begins with
+    EDGE_HEADER = 24
+
+
+# A reference names this header, then the properties, then the labels. Reference 0: {} and nothing else.
+ctypedef struct state_t:
+    uint32_t properties_bytes
+    uint32_t labels_bytes
+    int64_t valid_from_us           # edges only
+    int64_t valid_to_us
+
+
+cdef class States:
+    cdef readonly Arena arena
+    cdef buffer_t buffer
+
+    cdef void read(self, uint32_t ref, uint32_t header, state_t* out) noexcept nogil
+    cdef slice_t properties(self, uint32_t ref, uint32_t header) noexcept nogil      # "{}" where there are none
+    cdef slice_t labels(self, uint32_t ref, uint32_t header) noexcept nogil          # size 0 where there are none
+    cdef void drop(self, uint32_t* ref, uint32_t header) noexcept nogil
+    cdef int put(self, uint32_t* ref, uint32_t header, slice_t properties, slice_t labels, int64_t valid_from_us,
+                 int64_t valid_to_us) except -1
+    cdef int merge(self, uint32_t* ref, uint32_t header, slice_t patch, slice_t labels, int64_t valid_from_us,
+                   int64_t valid_to_us) except -1

@@ -1,0 +1,96 @@
+# Properties, labels and validity in an arena. The contract stands in _states.pxd.
+
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memcpy
+
+from primecore._event cimport slice_t
+from primecore._buffers cimport buffer_free, buffer_init
+from primecore._jsontree cimport json_merge
+from primecore._memory cimport Arena
+
+
+cdef class States:
+    """The arena of what nodes and edges say of themselves."""
+
+    def __cinit__(self):
+        self.arena = Arena()
+        buffer_init(&self.buffer)
+
+    def __dealloc__(self):
+        buffer_free(&self.buffer)
+
+    @property
+    def used_bytes(self):
+        """Bytes taken from the arena so far, freed blocks among them."""
+        return self.arena.used_bytes
+
+    cdef void read(self, uint32_t ref, uint32_t header, state_t* out) noexcept nogil:
+        out.properties_bytes = 0
+        out.labels_bytes = 0
+        out.valid_from_us = UNBOUNDED
+        out.valid_to_us = UNBOUNDED
+        if ref:
+            memcpy(out, self.arena.at(ref), header)
+
+    cdef slice_t properties(self, uint32_t ref, uint32_t header) noexcept nogil:
+        cdef state_t state
+        cdef slice_t out
+        self.read(ref, header, &state)
+        out.data = b"{}"
+        out.size = 2
+        if state.properties_bytes:
+            out.data = self.arena.at(ref) + header
+            out.size = state.properties_bytes
+        return out
+
+    cdef slice_t labels(self, uint32_t ref, uint32_t header) noexcept nogil:
+        cdef state_t state
+        cdef slice_t out
+        self.read(ref, header, &state)
+        out.data = self.arena.at(ref) + header + state.properties_bytes
+        out.size = state.labels_bytes
+        return out
+
+    cdef void drop(self, uint32_t* ref, uint32_t header) noexcept nogil:
+        cdef state_t old
+        if ref[0]:
+            self.read(ref[0], header, &old)
+            self.arena.free(ref[0], <size_t>header + old.properties_bytes + old.labels_bytes)
+            ref[0] = 0
+
+    cdef int put(self, uint32_t* ref, uint32_t header, slice_t properties, slice_t labels, int64_t valid_from_us,
+                 int64_t valid_to_us) except -1:
+        cdef state_t state
+        cdef char* at
+        state.properties_bytes = 0 if properties.size == 2 else properties.size     # "{}" is what nothing says too
+        state.labels_bytes = 0 if labels.size == 2 else labels.size
+        state.valid_from_us = valid_from_us
+        state.valid_to_us = valid_to_us
+        ref[0] = 0
+        if not (state.properties_bytes or state.labels_bytes or valid_from_us != UNBOUNDED or valid_to_us != UNBOUNDED):
+            return 0
+        ref[0] = self.arena.alloc(<size_t>header + state.properties_bytes + state.labels_bytes)
+        if ref[0] == 0:
+            raise MemoryError("no room for properties")
+        at = self.arena.at(ref[0])
+        memcpy(at, &state, header)
+        memcpy(at + header, properties.data, state.properties_bytes)
+        memcpy(at + header + state.properties_bytes, labels.data, state.labels_bytes)
+        return 0
+
+    cdef int merge(self, uint32_t* ref, uint32_t header, slice_t patch, slice_t labels, int64_t valid_from_us,
+                   int64_t valid_to_us) except -1:
+        # The old state is read until the new one is written, so it is freed last.
+        cdef uint32_t former = ref[0]
+        cdef slice_t properties = self.properties(former, header)
+        if labels.size == 0:
+            labels = self.labels(former, header)
+        if patch.size:
+            self.buffer.size = 0
+            if json_merge(properties, patch, &self.buffer) < 0:
+                raise MemoryError("no room to merge properties")
+            properties.data = self.buffer.data
+            properties.size = <uint32_t>self.buffer.size
+        self.put(ref, header, properties, labels, valid_from_us, valid_to_us)
+        self.drop(&former, header)
+        return 0

@@ -1,0 +1,236 @@
+"""The thread that brings the log to stable storage, and those who wait for it. Takes the GIL never; knows no record.
+
+One sync covers all that was appended before it began. The thread sleeps until something is unsynced, then until the
+interval is over or someone waits; whoever comes while a sync runs shares the next one.
+"""
+
+from libc.errno cimport ETIMEDOUT
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from primecore._mapping cimport mapping_sync
+from primecore._segment cimport segment_chain, segment_promise, segment_t
+
+cdef extern from "<pthread.h>" nogil:
+    int pthread_mutex_init(pthread_mutex_t*, void*)
+    int pthread_mutex_destroy(pthread_mutex_t*)
+    int pthread_mutex_lock(pthread_mutex_t*)
+    int pthread_mutex_unlock(pthread_mutex_t*)
+    int pthread_cond_destroy(pthread_cond_t*)
+    int pthread_cond_signal(pthread_cond_t*)
+    int pthread_cond_broadcast(pthread_cond_t*)
+    int pthread_join(pthread_t, void**)
+
+cdef extern from "threads.h" nogil:
+    int64_t monotonic_us()
+    int condition_init(pthread_cond_t*)
+    int condition_wait_until(pthread_cond_t*, pthread_mutex_t*, int64_t)
+    int thread_start(pthread_t*, void* (*)(void*) noexcept nogil, void*)
+
+cdef extern from "atomics.h" nogil:
+    int load_acquire_int(const int*)
+    int64_t load_acquire_i64(const int64_t*)
+    uint32_t load_acquire_u32(const uint32_t*)
+    uint64_t load_acquire_u64(const uint64_t*)
+    void store_release_int(int*, int)
+    void store_release_i64(int64_t*, int64_t)
+    void store_release_u64(uint64_t*, uint64_t)
+    int64_t exchange_i64(int64_t*, int64_t)
+
+
+cdef enum:
+    PROMISE_DELAY_US = 1000000          # a promise dirties one more page: not after every sync
+
+
+cdef int sync_init(sync_t* sync) noexcept nogil:
+    cdef int error
+    memset(sync, 0, sizeof(sync_t))
+    error = pthread_mutex_init(&sync.lock, NULL) or pthread_mutex_init(&sync.chain_lock, NULL)
+    return error or condition_init(&sync.wake) or condition_init(&sync.done) or condition_init(&sync.work)
+
+
+cdef void sync_destroy(sync_t* sync) noexcept nogil:
+    pthread_cond_destroy(&sync.work)
+    pthread_cond_destroy(&sync.done)
+    pthread_cond_destroy(&sync.wake)
+    pthread_mutex_destroy(&sync.chain_lock)
+    pthread_mutex_destroy(&sync.lock)
+
+
+cdef int sync_start(sync_t* sync) noexcept nogil:
+    cdef int error
+    sync.stopping = 0
+    error = thread_start(&sync.thread, sync_body, sync)
+    sync.running = error == 0
+    return error
+
+
+cdef void sync_stop(sync_t* sync) noexcept nogil:
+    pthread_mutex_lock(&sync.lock)
+    sync.stopping = 1
+    pthread_cond_broadcast(&sync.wake)
+    pthread_cond_broadcast(&sync.work)
+    pthread_cond_broadcast(&sync.done)
+    pthread_mutex_unlock(&sync.lock)
+    if sync.running:
+        pthread_join(sync.thread, NULL)
+        sync.running = 0
+
+
+cdef inline void poison_locked(sync_t* sync, int error) noexcept nogil:
+    if not sync.error:
+        sync.error = error
+        store_release_int(sync.wal_state, sync.poisoned_state)
+    pthread_cond_broadcast(&sync.done)
+    pthread_cond_broadcast(&sync.work)
+
+
+cdef void sync_poison(sync_t* sync, int error) noexcept nogil:
+    pthread_mutex_lock(&sync.lock)
+    poison_locked(sync, error)
+    pthread_mutex_unlock(&sync.lock)
+
+
+cdef void sync_first_append(sync_t* sync) noexcept nogil:
+    # Under the lock, so that the thread cannot fall asleep between its look at the field and its wait.
+    pthread_mutex_lock(&sync.lock)
+    store_release_i64(&sync.unsynced_since_us, monotonic_us())
+    pthread_cond_signal(&sync.wake)
+    pthread_mutex_unlock(&sync.lock)
+
+
+cdef void sync_ask(sync_t* sync, int job) noexcept nogil:
+    pthread_mutex_lock(&sync.lock)
+    if job == JOB_PREPARE:
+        sync.prepare_wanted = 1
+    else:
+        sync.seal_wanted = 1
+    pthread_cond_broadcast(&sync.work)
+    pthread_mutex_unlock(&sync.lock)
+
+
+cdef int sync_next_job(sync_t* sync, int64_t timeout_us) noexcept nogil:
+    cdef int job = JOB_NONE
+    cdef int64_t deadline_us = monotonic_us() + timeout_us if timeout_us >= 0 else 0
+    pthread_mutex_lock(&sync.lock)
+    while job == JOB_NONE:
+        if sync.stopping:
+            job = JOB_STOP
+        elif sync.prepare_wanted:
+            sync.prepare_wanted = 0
+            job = JOB_PREPARE
+        elif sync.seal_wanted:
+            sync.seal_wanted = 0
+            job = JOB_SEAL
+        elif condition_wait_until(&sync.work, &sync.lock, deadline_us):
+            break
+    pthread_mutex_unlock(&sync.lock)
+    return job
+
+
+cdef int sync_wait(sync_t* sync, uint64_t position, int64_t timeout_us) noexcept nogil:
+    cdef int result = 0
+    cdef int64_t deadline_us = monotonic_us() + timeout_us if timeout_us >= 0 else 0
+    pthread_mutex_lock(&sync.lock)
+    if load_acquire_u64(sync.durable_position) < position and not sync.error:
+        if position > sync.requested:
+            sync.requested = position
+        pthread_cond_signal(&sync.wake)
+    while load_acquire_u64(sync.durable_position) < position:
+        if sync.error or sync.stopping:
+            result = sync.error or ETIMEDOUT
+            break
+        if condition_wait_until(&sync.done, &sync.lock, deadline_us):
+            result = 0 if load_acquire_u64(sync.durable_position) >= position else sync.error or ETIMEDOUT
+            break
+    pthread_mutex_unlock(&sync.lock)
+    return result
+
+
+cdef int sync_once(sync_t* sync) noexcept nogil:
+    # Called and left with the lock held; lets go of it while the disk works.
+    cdef uint64_t committed, directory
+    cdef uint32_t count, number
+    cdef int64_t age_us
+    cdef int error = 0
+    # In this order: whoever appends from here on sets unsynced_since_us again and is covered by the next sync.
+    sync.syncing_since_us = exchange_i64(&sync.unsynced_since_us, 0)
+    committed = load_acquire_u64(sync.committed_position)
+    directory = load_acquire_u64(&sync.directory_wanted)
+    count = load_acquire_u32(sync.segment_count)
+    pthread_mutex_unlock(&sync.lock)
+    for number in range(sync.first_unsynced, count):
+        error = mapping_sync(sync.segments[number].mapping)
+        if error:
+            break
+    if not error and directory != sync.directory_synced and sync.directory != NULL:
+        error = mapping_sync(sync.directory)
+    pthread_mutex_lock(&sync.lock)
+    sync.sync_count += 1
+    if error:
+        poison_locked(sync, error)
+        return error
+    if sync.syncing_since_us:
+        age_us = monotonic_us() - sync.syncing_since_us
+        if age_us > sync.worst_unsynced_us:
+            sync.worst_unsynced_us = age_us
+    sync.syncing_since_us = 0
+    sync.directory_synced = directory
+    if count - 1 > sync.first_unsynced:
+        sync.first_unsynced = count - 1
+        sync.seal_wanted = 1
+        pthread_cond_broadcast(&sync.work)
+    store_release_u64(sync.durable_position, committed)
+    pthread_cond_broadcast(&sync.done)
+    # Hashing here keeps it off the write path; whoever seals the segment finds little left to do.
+    pthread_mutex_unlock(&sync.lock)
+    pthread_mutex_lock(&sync.chain_lock)
+    segment_chain(sync.segments[count - 1], load_acquire_u64(&sync.segments[count - 1].tail))
+    pthread_mutex_unlock(&sync.chain_lock)
+    pthread_mutex_lock(&sync.lock)
+    return 0
+
+
+cdef int64_t promise_if_due(sync_t* sync, int64_t synced_us) noexcept nogil:
+    # Lock held. 0: nothing to promise; else when it is due.
+    cdef uint64_t durable = load_acquire_u64(sync.durable_position)
+    cdef int error
+    if durable <= sync.promised:
+        return 0
+    if monotonic_us() < synced_us + PROMISE_DELAY_US:
+        return synced_us + PROMISE_DELAY_US
+    error = segment_promise(sync.segments[load_acquire_u32(sync.segment_count) - 1], durable, 0)
+    if error:
+        poison_locked(sync, error)
+    sync.promised = durable
+    return 0
+
+
+cdef void* sync_body(void* argument) noexcept nogil:
+    cdef sync_t* sync = <sync_t*>argument
+    cdef int64_t since_us, deadline_us, promised_us = 0, due_us
+    cdef uint64_t durable
+    pthread_mutex_lock(&sync.lock)
+    while not sync.stopping and not sync.error:
+        since_us = load_acquire_i64(&sync.unsynced_since_us)
+        durable = load_acquire_u64(sync.durable_position)
+        if sync.requested > durable and load_acquire_u64(sync.committed_position) > durable:
+            if sync_once(sync) == 0:
+                promised_us = promised_us or monotonic_us()
+            continue
+        due_us = promise_if_due(sync, promised_us) if promised_us else 0
+        if not due_us:
+            promised_us = 0
+        deadline_us = 0
+        if since_us and sync.mode != SYNC_NEVER:
+            deadline_us = since_us + sync.interval_us
+            if monotonic_us() >= deadline_us:
+                if sync_once(sync) == 0:
+                    promised_us = promised_us or monotonic_us()
+                continue
+        if due_us and (not deadline_us or due_us < deadline_us):
+            deadline_us = due_us
+        if not sync.stopping and not sync.error:
+            condition_wait_until(&sync.wake, &sync.lock, deadline_us)
+    pthread_mutex_unlock(&sync.lock)
+    return NULL

@@ -1,0 +1,416 @@
+"""The write-ahead log in memory: mapped segments, the tail that takes appends, reading by position.
+
+Opens no file and knows no path: log.py makes the segments and hands them in. Knows an event's envelope, never its payload.
+"""
+
+from libc.errno cimport ETIMEDOUT
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import os
+
+from primecore._event cimport event_t
+from primecore._format cimport FLAG_BATCH_FIRST, FLAG_IN_BATCH, HEADER_BYTES, RECORD_BYTES, record_t
+from primecore._mapping cimport WRITTEN_FILE, Mapping, mapping_write
+from primecore._record cimport (chain_extend, commit_write, record_check, record_length, record_publish, record_read,
+                                record_reseed, record_size, record_write)
+from primecore._segment cimport (Segment, segment_chain, segment_locate, segment_next_event, segment_note, segment_t)
+from primecore._sync cimport (JOB_PREPARE, JOB_SEAL, JOB_STOP, sync_ask, sync_destroy, sync_first_append,
+                              sync_init, sync_next_job, sync_poison, sync_start, sync_stop, sync_t, sync_wait)
+
+cdef extern from "<sys/mman.h>" nogil:
+    void* mmap(void*, size_t, int, int, int, int64_t)
+    int munmap(void*, size_t)
+    int PROT_READ
+    int PROT_WRITE
+    int MAP_PRIVATE
+    int MAP_ANONYMOUS
+    int MAP_NORESERVE
+    void* MAP_FAILED
+
+cdef extern from "atomics.h" nogil:
+    uint32_t load_acquire_u32(const uint32_t*)
+    uint64_t load_acquire_u64(const uint64_t*)
+    int64_t load_acquire_i64(const int64_t*)
+    int load_acquire_int(const int*)
+    void store_release_u32(uint32_t*, uint32_t)
+    void store_release_u64(uint64_t*, uint64_t)
+    void store_release_int(int*, int)
+
+cdef extern from "threads.h" nogil:
+    int fork_generation_now
+    int fork_watch()
+    int64_t monotonic_us()
+    int pthread_mutex_lock(void*)
+    int pthread_mutex_unlock(void*)
+
+cdef extern from "chacha.h" nogil:
+    int chacha_seed(chacha_t*)
+    uint64_t chacha_next(chacha_t*)
+
+
+cdef enum:
+    MAX_SEGMENTS = 1 << 20              # 64 TiB of full segments; the table of pointers is reserved, not used
+
+
+STATUS_WORDS = {
+    WAL_OK: "ok",
+    WAL_NO_ROOM: "no room",
+    WAL_POISONED: "poisoned",
+    WAL_ABSENT: "absent",
+    WAL_CORRUPT: "corrupt",
+    WAL_FORKED: "forked",
+    WAL_CLOSED: "closed",
+    WAL_READ_ONLY: "read-only",
+    WAL_MISUSE: "misuse",
+}
+
+
+cdef class Wal:
+    """The mapped segments of one log. Its C interface stands in _wal.pxd; Python sees only what log.py and tests need."""
+
+    def __cinit__(self):
+        cdef void* table = mmap(NULL, MAX_SEGMENTS * sizeof(void*), PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if table == MAP_FAILED:
+            raise MemoryError()
+        self.segments = <segment_t**>table
+        self.kept = []
+        self.state = WAL_CLOSED
+        self.fork_generation = fork_generation_now
+        cdef sync_t* sync = &self.sync
+        cdef int error = sync_init(sync) or chacha_seed(&self.nonces)
+        if error:
+            raise OSError(error, os.strerror(error))
+        self.sync_ready = True
+        sync.segments = self.segments
+        sync.segment_count = &self.segment_count
+        sync.committed_position = &self.committed_position
+        sync.durable_position = &self.durable_position
+        sync.wal_state = &self.state
+        sync.poisoned_state = WAL_POISONED
+
+    def __dealloc__(self):
+        # A forked child owns none of the threads and must not wait for them.
+        if self.sync_ready and self.fork_generation == fork_generation_now:
+            sync_stop(&self.sync)
+            sync_destroy(&self.sync)
+        if self.segments != NULL:
+            munmap(self.segments, MAX_SEGMENTS * sizeof(void*))
+
+    # --- append side
+
+    cdef size_t record_bytes(self, event_t* event) noexcept nogil:
+        return record_size(event)
+
+    cdef int append(self, event_t* event) noexcept nogil:
+        cdef uint64_t size
+        cdef char* at
+        cdef int error
+        cdef segment_t* segment = self.active
+        if load_acquire_int(&self.state):
+            return self.state
+        if self.fork_generation != fork_generation_now:
+            return WAL_FORKED
+        size = record_size(event)
+        if size == 0 or event.position != self.last_position + 1:
+            return WAL_MISUSE
+        if self.tail + size + RECORD_BYTES > segment.mapping.bytes:     # room for a commit is always kept
+            return WAL_NO_ROOM
+        at = segment.mapping.data + self.tail
+        if self.batch_offset:
+            record_write(at, event, size, FLAG_IN_BATCH | (FLAG_BATCH_FIRST if self.batch_offset == self.tail else 0),
+                         chacha_next(&self.nonces), segment.crc_seed)
+        else:
+            record_write(at, event, size, 0, chacha_next(&self.nonces), segment.crc_seed)
+        segment_note(segment, event.position - segment.base_position, self.tail)
+        record_publish(at, <uint32_t>size)
+        if segment.mapping.kind == WRITTEN_FILE and not self.batch_offset:
+            error = mapping_write(segment.mapping, self.tail, size)
+            if error:
+                sync_poison(&self.sync, error)
+                return WAL_POISONED
+        self.tail += size
+        if not event.has_time and event.time_us > self.last_time_us:
+            self.last_time_us = event.time_us
+        store_release_u64(&self.last_position, event.position)
+        if not self.batch_offset:
+            self.publish()
+        return WAL_OK
+
+    cdef void publish(self) noexcept nogil:
+        cdef segment_t* segment = self.active
+        segment.event_count = self.last_position - segment.base_position + 1
+        store_release_u64(&segment.tail, self.tail)
+        store_release_u64(&self.committed_position, self.last_position)
+        if self.in_memory:
+            store_release_u64(&self.durable_position, self.last_position)
+        elif load_acquire_i64(&self.sync.unsynced_since_us) == 0:
+            sync_first_append(&self.sync)
+        if self.tail >= self.half_full:
+            self.half_full = <uint64_t>-1
+            sync_ask(&self.sync, JOB_PREPARE)
+
+    cdef int begin_batch(self) noexcept nogil:
+        if load_acquire_int(&self.state):
+            return self.state
+        if self.fork_generation != fork_generation_now:
+            return WAL_FORKED
+        if self.batch_offset:
+            return WAL_MISUSE
+        self.batch_offset = self.tail
+        self.batch_begun_position = self.last_position
+        self.batch_begun_time_us = self.last_time_us
+        return WAL_OK
+
+    cdef int commit_batch(self) noexcept nogil:
+        cdef segment_t* segment = self.active
+        cdef const char* at
+        cdef const char* end
+        cdef uint8_t[16] batch_hash
+        cdef uint64_t begun = self.batch_offset
+        cdef int error
+        if self.fork_generation != fork_generation_now:
+            return WAL_FORKED
+        if not begun:
+            return WAL_MISUSE
+        if load_acquire_int(&self.state):
+            return self.state
+        if self.last_position == self.batch_begun_position:
+            self.batch_offset = 0
+            return WAL_OK
+        memset(batch_hash, 0, 16)
+        at = segment.mapping.data + begun
+        end = segment.mapping.data + self.tail
+        while at < end:
+            chain_extend(batch_hash, at)
+            at += record_length(at)
+        commit_write(<char*>end, self.last_position, <uint32_t>(self.last_position - self.batch_begun_position),
+                     load_acquire_u64(&self.durable_position), batch_hash, segment.crc_seed)
+        record_publish(<char*>end, RECORD_BYTES)
+        self.tail += RECORD_BYTES
+        if segment.mapping.kind == WRITTEN_FILE:
+            error = mapping_write(segment.mapping, begun, self.tail - begun)
+            if error:
+                sync_poison(&self.sync, error)
+                return WAL_POISONED
+        self.batch_offset = 0
+        self.publish()
+        return WAL_OK
+
+    cdef int abort_batch(self) noexcept nogil:
+        if self.fork_generation != fork_generation_now:
+            return WAL_FORKED
+        if not self.batch_offset:
+            return WAL_MISUSE
+        memset(self.active.mapping.data + self.batch_offset, 0, self.tail - self.batch_offset)
+        self.tail = self.batch_offset
+        self.batch_offset = 0
+        self.last_time_us = self.batch_begun_time_us
+        store_release_u64(&self.last_position, self.batch_begun_position)
+        return WAL_OK
+
+    # --- read side
+
+    cdef segment_t* segment_of(self, uint64_t position) noexcept nogil:
+        cdef uint32_t low = 0, high = load_acquire_u32(&self.segment_count), middle
+        if not high or position < self.segments[0].base_position or position > load_acquire_u64(&self.last_position):
+            return NULL
+        while high - low > 1:
+            middle = (low + high) / 2
+            if self.segments[middle].base_position <= position:
+                low = middle
+            else:
+                high = middle
+        return self.segments[low]
+
+    cdef int read(self, uint64_t position, event_t* out) noexcept nogil:
+        cdef segment_t* segment = self.segment_of(position)
+        cdef const char* at
+        if segment == NULL:
+            return WAL_ABSENT
+        at = segment_locate(segment, position)
+        if at == NULL or record_check(at, segment.mapping.data + segment.mapping.bytes - at, segment.crc_seed):
+            return WAL_CORRUPT
+        record_read(at, out)
+        return WAL_OK
+
+    cdef uint32_t scan(self, uint64_t first, event_t* out, uint32_t capacity) noexcept nogil:
+        cdef uint64_t last = load_acquire_u64(&self.committed_position)
+        cdef uint64_t position = first
+        cdef segment_t* segment
+        cdef const char* at = NULL
+        cdef uint32_t count = 0
+        if first > last:
+            return 0
+        segment = self.segment_of(first)
+        while segment != NULL and count < capacity and position <= last:
+            at = segment_locate(segment, position) if at == NULL else segment_next_event(segment, at)
+            if at == NULL or (<const record_t*>at).position != position:
+                # The end of this segment: the next one has the position at its beginning.
+                at = NULL
+                if segment == self.segment_of(position):
+                    break
+                segment = self.segment_of(position)
+                continue
+            record_read(at, &out[count])
+            at += record_length(at)
+            count += 1
+            position += 1
+        return count
+
+    # --- for log.py
+
+    cdef void use(self, segment_t* segment) noexcept nogil:
+        self.active = segment
+        self.tail = segment.tail
+        self.half_full = HEADER_BYTES + (segment.mapping.bytes - HEADER_BYTES) / 2
+
+    cdef int move_batch(self, segment_t* target) noexcept nogil:
+        # An open batch goes along to a new segment: it must lie in one.
+        cdef segment_t* source = self.active
+        cdef uint64_t nbytes = self.tail - self.batch_offset, offset = self.batch_offset
+        cdef char* at = target.mapping.data + target.tail
+        cdef char* end = at + nbytes
+        memcpy(at, source.mapping.data + offset, nbytes)
+        while at < end:
+            record_reseed(at, record_length(at), target.crc_seed)
+            segment_note(target, (<record_t*>at).position - target.base_position, at - target.mapping.data)
+            at += record_length(at)
+        memset(source.mapping.data + offset, 0, nbytes)
+        return 0
+
+    def adopt(self, list segments not None, *, bint writable, bint in_memory=False, int64_t last_time_us=0,
+              uint64_t durable_position=0) -> None:
+        """Take over walked segments, oldest first; with `writable`, the last one takes appends from now on."""
+        cdef Segment segment
+        for segment in segments:
+            self.segments[self.segment_count] = &segment.c_segment
+            self.kept.append(segment)
+            self.segment_count += 1
+        self.in_memory = in_memory
+        if segments:
+            segment = segments[len(segments) - 1]
+            self.last_position = segment.last_position
+            self.committed_position = segment.last_position
+        self.durable_position = self.last_position if in_memory else durable_position
+        self.last_time_us = last_time_us
+        if writable:
+            self.use(&segment.c_segment)
+            self.sync.first_unsynced = self.segment_count - 1
+        self.state = WAL_OK if writable else WAL_READ_ONLY
+
+    def extend(self, Segment segment not None) -> None:
+        """A follower's next segment, just walked."""
+        self.segments[self.segment_count] = &segment.c_segment
+        self.kept.append(segment)
+        store_release_u32(&self.segment_count, self.segment_count + 1)
+
+    def follow(self, uint64_t last_position, uint64_t durable_position) -> None:
+        """Let a follower's readers see the events up to `last_position`, which were walked before."""
+        self.durable_position = durable_position
+        store_release_u64(&self.last_position, last_position)
+        store_release_u64(&self.committed_position, last_position)
+
+    def finish_active(self) -> tuple[int, bytes]:
+        """Where the committed part of the active segment ends, and its chain there. The writer only."""
+        cdef segment_t* segment = self.active
+        with nogil:
+            pthread_mutex_lock(&self.sync.chain_lock)
+            segment_chain(segment, segment.tail)
+            pthread_mutex_unlock(&self.sync.chain_lock)
+        return segment.tail, bytes(segment.chain[:16])
+
+    def rotate(self, Segment segment not None) -> None:
+        """Take an empty segment that follows the active one, moving an open batch into it. The writer only."""
+        cdef segment_t* target = &segment.c_segment
+        cdef uint64_t batch_bytes = 0
+        if target.base_position != self.committed_position + 1 or self.segment_count >= MAX_SEGMENTS:
+            raise ValueError(f"a segment from {target.base_position} cannot follow {self.committed_position}")
+        if self.batch_offset:
+            batch_bytes = self.tail - self.batch_offset
+            self.move_batch(target)
+        self.segments[self.segment_count] = target
+        self.kept.append(segment)
+        self.sync.directory_wanted += 1
+        store_release_u32(&self.segment_count, self.segment_count + 1)
+        self.use(target)
+        if self.batch_offset:
+            self.batch_offset = self.tail
+            self.tail += batch_bytes
+
+    def bytes_needed(self, uint64_t nbytes) -> int:
+        """Size of the smallest segment that holds the open batch, `nbytes` more and what belongs to them."""
+        return HEADER_BYTES + (self.tail - self.batch_offset if self.batch_offset else 0) + nbytes + 2 * RECORD_BYTES
+
+    def has_room(self, uint64_t nbytes) -> bool:
+        """Whether a record of `nbytes` fits the active segment."""
+        return self.tail + nbytes + RECORD_BYTES <= self.active.mapping.bytes
+
+    def start_sync(self, int mode, int64_t interval_us, Mapping directory not None) -> None:
+        """Start the sync thread (mode 0 interval, 1 always, 2 never). Raises OSError."""
+        cdef sync_t* sync = &self.sync
+        cdef int error
+        sync.mode = mode
+        sync.interval_us = interval_us
+        sync.directory = &directory.c_mapping
+        self.kept.append(directory)
+        error = sync_start(sync)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def wait(self, uint64_t position, int64_t timeout_us) -> int:
+        """Wait until `position` is durable. 0: it is; 1: the time is over; else minus the errno that poisoned the log."""
+        cdef int result
+        with nogil:
+            result = sync_wait(&self.sync, position, timeout_us)
+        return 1 if result == ETIMEDOUT else -result
+
+    def next_job(self, int64_t timeout_us) -> str:
+        """For the helper thread: wait for "prepare", "seal" or "stop"; "" when the time is over."""
+        cdef int job
+        with nogil:
+            job = sync_next_job(&self.sync, timeout_us)
+        return {JOB_PREPARE: "prepare", JOB_SEAL: "seal", JOB_STOP: "stop"}.get(job, "")
+
+    def poison(self, int error) -> None:
+        """Let no further append through."""
+        sync_poison(&self.sync, error)
+
+    def stop(self) -> None:
+        """End the sync thread and all waits, and refuse appends from now on. Reading goes on."""
+        if self.fork_generation != fork_generation_now:
+            return
+        self.state = WAL_CLOSED
+        with nogil:
+            sync_stop(&self.sync)
+
+    def sync_times_us(self) -> tuple[int, int, int]:
+        """Age of the oldest unsynced event now, the worst age seen, and the number of syncs."""
+        cdef int64_t since = self.sync.syncing_since_us or load_acquire_i64(&self.sync.unsynced_since_us)
+        cdef int64_t age = monotonic_us() - since if since else 0
+        return age, max(age, self.sync.worst_unsynced_us), self.sync.sync_count
+
+    @property
+    def error(self) -> int:
+        """The errno of the failure that poisoned the log, else 0."""
+        return self.sync.error
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a forked child of the process that made it."""
+        return self.fork_generation != fork_generation_now
+
+    @property
+    def status(self) -> str:
+        """What an append would meet now, in a word: "ok", "poisoned", "closed", "read-only", "forked"."""
+        return "forked" if self.forked else STATUS_WORDS[self.state]
+
+    @property
+    def segment_list(self) -> list[Segment]:
+        """The segments, oldest first."""
+        return [kept for kept in self.kept if isinstance(kept, Segment)]
+
+
+if fork_watch():
+    raise ImportError("cannot watch for forks")

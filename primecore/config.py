@@ -1,0 +1,46 @@
+"""Settings of a store, and where they come from. Knows the standard library only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from primecore.errors import InvalidArgument
+
+Fsync = Literal["interval", "always", "never"]
+
+DEFAULT_DIRECTORY = "~/.prime/memory"
+MEMORY = ":memory:"
+FSYNC_INTERVAL_MS = 100
+
+
+class Settings(NamedTuple):
+    """How a store is opened. `path` is None for a store in memory."""
+
+    path: Path | None
+    read_only: bool
+    create: bool
+    fsync: Fsync
+    fsync_interval_ms: int
+
+
+def settings(
+    path: str | os.PathLike[str] | None,
+    *,
+    read_only: bool = False,
+    create: bool = True,
+    fsync: str = "interval",
+    fsync_interval_ms: int = FSYNC_INTERVAL_MS,
+) -> Settings:
+    """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
+    if fsync not in get_args(Fsync):
+        raise InvalidArgument(f"fsync: expected one of {', '.join(get_args(Fsync))}, found {fsync!r}")
+    if isinstance(fsync_interval_ms, bool) or not isinstance(fsync_interval_ms, int) or not 1 <= fsync_interval_ms <= 60_000:
+        raise InvalidArgument(f"fsync_interval_ms: expected an integer from 1 to 60000, found {fsync_interval_ms!r}")
+    if path is None:
+        path = os.environ.get("PRIME_DATA_DIR") or DEFAULT_DIRECTORY
+    where = None if path == MEMORY else Path(path).expanduser().absolute()
+    if where is None and read_only:
+        raise InvalidArgument("read_only: a store in memory has no other process to read it")
+    return Settings(where, read_only, create, fsync, fsync_interval_ms)  # type: ignore[arg-type]  # checked above

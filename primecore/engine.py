@@ -1,0 +1,145 @@
+"""The engine: opens a log and its views, keeps them in step, closes them. Wiring only: what can be asked belongs to the views."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+
+from primecore._dedupe import Dedupe
+from primecore._facts import EventReader
+from primecore._pipeline import Pipeline
+from primecore.config import Settings
+from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound
+from primecore.log import Log
+from primecore.model import Event, ReplayReport
+from primecore.projections.runner import Runner, Views
+
+Progress = Callable[[int], None]
+
+_open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+class Engine:
+    """One open store."""
+
+    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
+        if settings.path is not None and (settings.read_only or not settings.create) and not settings.path.is_dir():
+            raise StoreNotFound(
+                f"there is no store at {settings.path}", hint="make one with `prime ingest FILE`, or name another with --data-dir"
+            )
+        self.settings = settings
+        self.log = Log.open(
+            settings.path,
+            fsync=settings.fsync,
+            fsync_interval_ms=settings.fsync_interval_ms,
+            read_only=settings.read_only,
+            create=settings.create,
+        )
+        try:
+            self._lock = threading.Lock()
+            self.views = Views()
+            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock)
+            self.pipeline.replay(self.log.last_position, progress)
+            self.events = EventReader(self.log)
+            self.runner = Runner(lambda: self.views.position, self.events.read)
+        except BaseException:
+            self.log.close()
+            raise
+        self._refusal: PrimeError | None = None
+        _open_engines.add(self)
+
+    @property
+    def position(self) -> int:
+        """The applied position: every view shows the events up to it."""
+        return self.views.position
+
+    def check(self) -> None:
+        """Raises StoreClosed or StoreForked where the store may not be used any more."""
+        if self._refusal is not None:
+            raise self._refusal
+
+    def refuse(self, error: PrimeError) -> None:
+        """From now on every use raises `error`."""
+        self._refusal = error
+        self.views.reader.close(error)
+
+    def read_events(self, after: int, until: int | None) -> Iterator[Event]:
+        """The events behind `after` up to `until`, or up to what is applied when it begins."""
+        last = self.position if until is None else min(until, self.position)
+        for position in range(after + 1, last + 1):
+            self.check()
+            yield self.events.read(position)
+
+    def wait_durable(self, position: int | None = None, timeout: float | None = None) -> int:
+        """Waits until everything up to `position` (default: all that is applied) survives power loss; returns the durable position."""
+        self.check()
+        self.log.wait_durable(self.position if position is None else position, timeout)
+        return int(self.log.wal.durable_position)
+
+    def digest(self) -> tuple[int, str]:
+        """(position, hash) of the content of all projections kept at once."""
+        self.check()
+        with self._lock:
+            return self.position, digest_of(self.views)
+
+    def replay(self, to: int | None, compare: bool, progress: Progress | None) -> ReplayReport:
+        """Folds the log anew into fresh views, up to `to` or to the end."""
+        self.check()
+        last = self.position
+        if to is not None and not 0 <= to <= last:
+            raise InvalidArgument(f"to: expected a position from 0 to {last}, found {to}")
+        live = self.digest() if compare and to is None else None
+        until = live[0] if live is not None else last if to is None else to
+        views = Views()
+        pipeline = Pipeline(views.graph, Dedupe(), self.log, threading.Lock())
+        begun = time.perf_counter()
+        pipeline.replay(until, progress)
+        seconds = time.perf_counter() - begun
+        digest = digest_of(views)
+        views.graph.close()
+        return ReplayReport(
+            events=until,
+            seconds=seconds,
+            events_per_second=until / seconds if seconds else 0.0,
+            position=until,
+            digest=digest,
+            live_digest=None if live is None else live[1],
+            equal=None if live is None else live[1] == digest,
+        )
+
+    def close(self) -> None:
+        """Makes everything durable and lets go of it. Closing twice is fine."""
+        if self._refusal is not None:
+            return
+        self.runner.stop()
+        with self._lock:
+            self.refuse(StoreClosed("the store is closed", hint="open it again"))
+            self.views.graph.close()
+            self.log.close()
+        _open_engines.discard(self)
+
+
+def digest_of(views: Views) -> str:
+    """One hash over position and all projections kept at once."""
+    whole = hashlib.blake2b(views.position.to_bytes(8, "big"), digest_size=16)
+    for view in views.all():
+        whole.update(view.name.encode() + b"\0" + view.version.to_bytes(4, "big") + view.digest())
+    return whole.hexdigest()
+
+
+def _refuse_after_fork() -> None:
+    # The child has the parent's tables and mappings but neither its threads nor its lock.
+    for engine in list(_open_engines):
+        engine.refuse(
+            StoreForked(
+                "this store belongs to the parent process",
+                hint="open it in the child with primecore.open(path, read_only=True)",
+            )
+        )
+
+
+os.register_at_fork(after_in_child=_refuse_after_fork)

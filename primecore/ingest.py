@@ -1,0 +1,251 @@
+"""Feeds lines of a file or stream to the write path: opening, unpacking, cutting into chunks, and what to do with a refused line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol, get_args
+
+from primecore._pipeline import Pipeline, Source
+from primecore.errors import InvalidArgument, InvalidEvent, PrimeError, StorageFailure
+from primecore.model import IngestReport
+
+CHUNK_BYTES = 1 << 20
+# A line of the largest legal event, every byte of its ids escaped, with room to breathe.
+MAX_LINE_BYTES = 24 << 20
+BOM = b"\xef\xbb\xbf"
+
+OnError = Literal["stop", "skip", "quarantine"]
+Progress = Callable[[int, int | None, int], None]
+
+
+class Readable(Protocol):
+    """A binary stream."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Ingest:
+    """One run over one source. `flush` makes what was appended durable."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        flush: Callable[[], object],
+        *,
+        on_error: str = "stop",
+        quarantine: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if on_error not in get_args(OnError):
+            raise InvalidArgument(f"on_error: expected one of {', '.join(get_args(OnError))}, found {on_error!r}")
+        if (on_error == "quarantine") != (quarantine is not None):
+            raise InvalidArgument("quarantine: expected a file exactly when on_error is 'quarantine'")
+        self._pipeline = pipeline
+        self._flush = flush
+        self._on_error = on_error
+        self._quarantine_path = quarantine
+        self._quarantine: BinaryIO | None = None
+        self._progress = progress
+        self._begun = 0.0
+
+    def run(self, source: str | os.PathLike[str] | Readable, name: str | None = None) -> IngestReport:
+        """Takes in a path or a binary stream. Raises InvalidEvent or IdempotencyConflict with `.report` where a line stops it."""
+        self._begun = time.perf_counter()
+        with ExitStack() as stack:
+            if isinstance(source, (str, os.PathLike)):
+                path = Path(source)
+                stream, measure = _open(stack, path)
+                lines = Source(str(path), name if name is not None else _identity(path))
+            else:
+                stream, measure = source, None
+                lines = Source(name or str(getattr(source, "name", "<stream>")), name)
+            if self._quarantine_path is not None:
+                self._quarantine = stack.enter_context(_open_quarantine(Path(self._quarantine_path)))
+            try:
+                self._feed(stream, lines, measure)
+            except PrimeError as error:
+                self._settle(lines)
+                error.report = self._report(lines)  # type: ignore[attr-defined]  # what was done until then
+                raise
+        self._settle(lines)
+        return self._report(lines)
+
+    def _settle(self, lines: Source) -> None:
+        if lines.appended:
+            self._flush()
+
+    def _report(self, lines: Source) -> IngestReport:
+        seconds = time.perf_counter() - self._begun
+        rate = lines.appended / seconds if seconds > 0 else 0.0
+        return IngestReport(
+            lines.read, lines.appended, lines.duplicates, lines.refused, rate, self._pipeline.graph.position
+        )
+
+    def _feed(self, stream: Readable, lines: Source, measure: Measure | None) -> None:
+        chunks = Chunks(stream, lines.name)
+        first = True
+        while (chunk := chunks.next()) is not None:
+            offset = len(BOM) if first and chunk.startswith(BOM) else 0
+            first = False
+            if chunks.oversized:
+                lines.refuse_oversized(_too_long(lines))
+                self._refuse(lines, chunk)
+                continue
+            while offset < len(chunk):
+                offset = self._pipeline.ingest(chunk, offset, lines)
+                if lines.error is not None:
+                    self._refuse(lines, chunk[lines.bad_start : lines.bad_end])
+            if self._progress is not None:
+                done, total = measure() if measure is not None else (chunks.bytes_read, None)
+                self._progress(done, total, lines.read)
+        if chunks.error is not None:
+            raise chunks.error
+
+    def _refuse(self, lines: Source, line: bytes) -> None:
+        lines.refused += 1
+        if self._on_error == "stop":
+            raise lines.error
+        if self._quarantine is not None:
+            self._quarantine.write(line + b"\n")
+
+
+Measure = Callable[[], tuple[int, int | None]]
+
+
+class Chunks:
+    """Cuts a stream into pieces of whole lines. The last piece may lack its newline; an overlong line comes alone and cut."""
+
+    def __init__(self, stream: Readable, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._rest = b""
+        self._ended = False
+        self._skipping = False
+        self.oversized = False
+        self.bytes_read = 0
+        self.error: PrimeError | None = None
+
+    def next(self) -> bytes | None:
+        """The next piece, None at the end."""
+        self.oversized = False
+        pieces = [self._rest]
+        size = len(self._rest)
+        self._rest = b""
+        while not self._ended:
+            data = self._read()
+            if self._skipping:
+                newline = data.find(b"\n")
+                if newline < 0:
+                    continue
+                data = data[newline + 1 :]
+                self._skipping = False
+            cut = data.rfind(b"\n") + 1
+            if cut:
+                self._rest = data[cut:]
+                pieces.append(data[:cut])
+                return b"".join(pieces)
+            pieces.append(data)
+            size += len(data)
+            if size > MAX_LINE_BYTES:
+                self._skipping = True
+                self.oversized = True
+                return b"".join(pieces)[:MAX_LINE_BYTES]
+        whole = b"".join(pieces)
+        return whole or None
+
+    def _read(self) -> bytes:
+        # What cannot be read ends the stream here; what came before it counts, then the error is told.
+        try:
+            data = self._stream.read(CHUNK_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self.error = _truncated(self._name, error)
+            self._ended = True
+            return b""
+        except OSError as error:
+            self.error = StorageFailure(f"{self._name}: cannot read it: {error}")
+            self._ended = True
+            return b""
+        if not isinstance(data, bytes):
+            raise InvalidArgument(f"source: expected a stream of bytes, found {type(data).__name__}")
+        self._ended = not data
+        self.bytes_read += len(data)
+        return data
+
+
+def _truncated(name: str, error: Exception) -> InvalidEvent:
+    return InvalidEvent(
+        f"{name}: the compressed data ends early or is damaged ({error})",
+        source=name,
+        hint="everything before it is kept; ingest the whole file again, and nothing doubles",
+    )
+
+
+def _too_long(lines: Source) -> InvalidEvent:
+    return InvalidEvent(
+        f"expected a line of at most {MAX_LINE_BYTES:,} bytes, found a longer one",
+        source=lines.name,
+        line=lines.line,
+        column=1,
+    )
+
+
+def _identity(path: Path) -> str:
+    """What ids of lines are derived from: the real path, without the suffix of a compressed file."""
+    real = os.path.realpath(path)
+    return real.removesuffix(".gz").removesuffix(".zst") if real.endswith((".gz", ".zst")) else real
+
+
+def _open(stack: ExitStack, path: Path) -> tuple[Readable, Measure]:
+    try:
+        raw = stack.enter_context(path.open("rb", buffering=0))
+        total = os.fstat(raw.fileno()).st_size or None
+    except IsADirectoryError:
+        raise InvalidArgument(f"{path} is a directory", hint="name the files in it") from None
+    except FileNotFoundError:
+        raise InvalidArgument(f"there is no file {path}") from None
+    except OSError as error:
+        raise StorageFailure(f"{path}: cannot open it: {error.strerror or error}") from None
+
+    def measure() -> tuple[int, int | None]:
+        return (raw.tell() if raw.seekable() else 0), total
+
+    if path.suffix == ".gz":
+        return stack.enter_context(gzip.GzipFile(fileobj=io.BufferedReader(raw, CHUNK_BYTES))), measure
+    if path.suffix == ".zst":
+        return stack.enter_context(_zst(path)), lambda: (0, None)
+    return raw, measure
+
+
+class _zst:
+    """A .zst file. pyarrow unpacks it: it is heavy to import, so only where one is read."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow
+
+        self._file = pyarrow.input_stream(str(path), compression="zstd")
+
+    def __enter__(self) -> _zst:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return bytes(self._file.read(size))
+        except OSError as error:
+            raise EOFError(str(error)) from None
+
+
+def _open_quarantine(path: Path) -> BinaryIO:
+    try:
+        return path.open("ab")
+    except OSError as error:
+        raise StorageFailure(f"{path}: cannot open it: {error.strerror or error}") from None

@@ -1,0 +1,306 @@
+"""What Prime can be asked, in one table, and the one map from error codes to exit codes and HTTP statuses.
+
+Every face (command line, HTTP, MCP) reads its names, summaries and request fields here, so they cannot drift apart.
+Knows words only: no engine, no service, no face. Importing it costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Field(NamedTuple):
+    """One field of a request. `type` is a JSON type or one of: strings, time, position, path, events, entity_id."""
+
+    name: str
+    type: str
+    summary: str
+    required: bool = False
+    default: object = None
+    choices: tuple[str, ...] = ()
+
+
+class Operation(NamedTuple):
+    """One use case: a method of `primecore.Prime` with this name, taking these fields as arguments."""
+
+    name: str
+    summary: str
+    fields: tuple[Field, ...]
+    writes: bool
+
+    def field(self, name: str) -> Field:
+        """The field called `name`. Raises `KeyError`."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(f"operation {self.name} has no field {name}")
+
+
+class Outcome(NamedTuple):
+    """What an error code becomes outside Python, and what a person can do about it."""
+
+    exit_code: int
+    http_status: int
+    meaning: str
+
+
+EXIT_FINE = 0
+EXIT_NO = 1
+EXIT_USAGE = 2
+EXIT_BAD_DATA = 65
+EXIT_NOT_FOUND = 66
+EXIT_UNAVAILABLE = 69
+EXIT_BUG = 70
+EXIT_IO = 74
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+ERRORS: dict[str, Outcome] = {
+    "prime_error": Outcome(EXIT_BUG, 500, "Something in Prime went wrong that has no code of its own."),
+    "internal_error": Outcome(EXIT_BUG, 500, "A bug in Prime. Run again with `--debug` and report what it prints."),
+    "misuse": Outcome(EXIT_USAGE, 400, "The request makes no sense as it stands."),
+    "usage": Outcome(EXIT_USAGE, 400, "A command was called the wrong way; its `--help` shows the right one."),
+    "invalid_argument": Outcome(EXIT_USAGE, 400, "An argument is wrong; the message names it and what was expected."),
+    "invalid_event": Outcome(
+        EXIT_BAD_DATA, 422, "An event breaks a rule of the format; field, line and column say where."
+    ),
+    "limit_exceeded": Outcome(EXIT_BAD_DATA, 413, "A stated limit would be passed; the message names it."),
+    "data_error": Outcome(EXIT_BAD_DATA, 409, "The data in the store does not allow this."),
+    "version_conflict": Outcome(EXIT_BAD_DATA, 409, "Someone else wrote first. Read the entity again and retry."),
+    "idempotency_conflict": Outcome(EXIT_BAD_DATA, 409, "The `event_id` belongs to another event. Use one of its own."),
+    "corrupt_log": Outcome(EXIT_BAD_DATA, 500, "Bytes on disk are not what was written; path and offset say where."),
+    "node_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live node has this id."),
+    "edge_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live edge has this id."),
+    "store_not_found": Outcome(EXIT_NOT_FOUND, 404, "There is no store at this path. `prime ingest FILE` makes one."),
+    "file_not_found": Outcome(EXIT_NOT_FOUND, 404, "A file that was named does not exist."),
+    "environment_failure": Outcome(EXIT_UNAVAILABLE, 503, "The world around the store failed."),
+    "store_locked": Outcome(EXIT_UNAVAILABLE, 503, "Another process owns the store. Reading it works all the same."),
+    "store_closed": Outcome(EXIT_UNAVAILABLE, 503, "The store was closed. Open it again."),
+    "store_forked": Outcome(EXIT_UNAVAILABLE, 500, "A forked child used its parent's store. Open one in the child."),
+    "store_poisoned": Outcome(EXIT_IO, 503, "A write or sync failed earlier. Reads go on; reopen the store to write."),
+    "outcome_unknown": Outcome(
+        EXIT_IO, 503, "A write or sync failed meanwhile. Reopen, then look whether it is there."
+    ),
+    "disk_full": Outcome(EXIT_IO, 507, "No room for the next event. Nothing was written; it heals when space returns."),
+    "storage_failure": Outcome(EXIT_IO, 500, "The operating system refused a read or write of the store."),
+    "io_error": Outcome(EXIT_IO, 500, "The operating system refused a read or write of another file."),
+}
+
+
+def outcome(code: str) -> Outcome:
+    """The outcome of an error code. A code nobody listed is a bug of ours, and treated as one."""
+    return ERRORS.get(code, ERRORS["internal_error"])
+
+
+_ENVELOPE = (
+    Field("expected_version", "integer", "the version the entity must be at; 0: no event yet"),
+    Field("event_id", "string", "UUID that makes a repeated write a no-op"),
+    Field("timestamp", "time", "when it happened (RFC 3339 with offset), else now"),
+    Field("metadata", "object", "correlation_id, causation_id, agent_id, source, ..."),
+    Field("durable", "boolean", "wait for stable storage", default=False),
+)
+_RELATION = Field("relation", "string", "only edges of this relation")
+_DIRECTION = Field("direction", "string", "which way edges may lead", default="both", choices=("out", "in", "both"))
+_LIMIT = Field("limit", "integer", "at most this many")
+_NODE_ID = Field("id", "entity_id", "the node, as in node:person:alice", required=True)
+_EDGE_ID = Field("id", "entity_id", "the edge, as in edge:1", required=True)
+_PROPERTIES = Field("properties", "object", "any JSON object")
+_DOMAIN = Field("domain", "string", "the domain it belongs to")
+_LABELS = Field("labels", "strings", "labels, replaced whole")
+_WEIGHT = Field("weight", "number", "a finite number (1.0 where none is given)")
+_VALID = (Field("valid_from", "time", "when it begins to hold"), Field("valid_to", "time", "when it ceases to hold"))
+
+_WRITES = (
+    Operation(
+        "ingest",
+        "Append events from JSONL files; what is there already is skipped",
+        (
+            Field("source", "path", "JSONL file (.gz and .zst too), - for stdin", required=True),
+            Field("name", "string", "name of the source, from which lines without event_id get theirs"),
+            Field(
+                "on_error", "string", "what a broken line does", default="stop", choices=("stop", "skip", "quarantine")
+            ),
+            Field("quarantine", "path", "file that takes the broken lines"),
+        ),
+        True,
+    ),
+    Operation(
+        "append",
+        "Append one event",
+        (
+            Field("event_type", "string", "dotted lower-case words", required=True),
+            Field("entity_id", "entity_id", "what it is about", required=True),
+            Field("payload", "object", "the fact itself"),
+            *_ENVELOPE,
+        ),
+        True,
+    ),
+    Operation(
+        "append_many",
+        "Append a batch of events: all of them or none",
+        (
+            Field("events", "events", "envelopes, 32 MiB in all at most", required=True),
+            Field("durable", "boolean", "wait for stable storage", default=False),
+        ),
+        True,
+    ),
+    Operation(
+        "add_node",
+        "Create a node",
+        (
+            Field("type", "string", "type of the node, without colons", required=True),
+            _PROPERTIES,
+            Field("id", "string", "last part of its id, else a new UUID"),
+            _DOMAIN,
+            _LABELS,
+            *_ENVELOPE,
+        ),
+        True,
+    ),
+    Operation(
+        "update_node",
+        "Merge properties into a node (JSON merge patch: null removes)",
+        (_NODE_ID, _PROPERTIES, _DOMAIN, _LABELS, *_ENVELOPE),
+        True,
+    ),
+    Operation("delete_node", "Delete a node with its edges", (_NODE_ID, *_ENVELOPE), True),
+    Operation(
+        "add_edge",
+        "Create an edge between two nodes",
+        (
+            Field("source", "entity_id", "node it leaves", required=True),
+            Field("target", "entity_id", "node it reaches", required=True),
+            Field("relation", "string", "what it says", required=True),
+            _WEIGHT,
+            _PROPERTIES,
+            Field("id", "string", "last part of its id, else a new UUID"),
+            *_VALID,
+            *_ENVELOPE,
+        ),
+        True,
+    ),
+    Operation(
+        "update_edge",
+        "Change weight, properties or validity of an edge",
+        (_EDGE_ID, _WEIGHT, _PROPERTIES, *_VALID, *_ENVELOPE),
+        True,
+    ),
+    Operation("delete_edge", "Delete an edge", (_EDGE_ID, *_ENVELOPE), True),
+    Operation("flush", "Wait until all events are on stable storage", (Field("timeout", "number", "seconds"),), True),
+)
+
+_READS = (
+    Operation("node", "Show one node", (_NODE_ID,), False),
+    Operation(
+        "nodes",
+        "List nodes, oldest first",
+        (
+            Field("type", "string", "only nodes of this type"),
+            Field("domain", "string", "only nodes of this domain"),
+            Field("label", "string", "only nodes with this label"),
+            _LIMIT,
+            Field("after", "entity_id", "go on behind this node"),
+        ),
+        False,
+    ),
+    Operation("edge", "Show one edge", (_EDGE_ID,), False),
+    Operation(
+        "edges",
+        "List edges, oldest first",
+        (
+            _RELATION,
+            Field("source", "entity_id", "only edges that leave this node"),
+            Field("target", "entity_id", "only edges that reach this node"),
+            _LIMIT,
+            Field("after", "entity_id", "go on behind this edge"),
+        ),
+        False,
+    ),
+    Operation(
+        "neighbors",
+        "Show what an entity is connected to",
+        (
+            Field("id", "entity_id", "the entity, as in node:person:alice", required=True),
+            _RELATION,
+            _DIRECTION,
+            Field("depth", "integer", "how many edges away", default=1),
+            _LIMIT,
+        ),
+        False,
+    ),
+    Operation(
+        "neighbors_many",
+        "Show what many entities are connected to, in one call",
+        (Field("ids", "strings", "the entities", required=True), _RELATION, _DIRECTION),
+        False,
+    ),
+    Operation(
+        "subgraph",
+        "Show the nodes around some nodes, and the edges among them",
+        (
+            Field("ids", "strings", "where to start", required=True),
+            Field("depth", "integer", "how many edges away", default=1),
+            Field("limit", "integer", "at most this many nodes", default=1000),
+        ),
+        False,
+    ),
+    Operation(
+        "shortest_path",
+        "Find the shortest path between two nodes",
+        (
+            Field("source", "entity_id", "where it begins", required=True),
+            Field("target", "entity_id", "where it ends", required=True),
+            Field("weighted", "boolean", "shortest by sum of weights, not by number of edges", default=False),
+            _DIRECTION,
+            _RELATION,
+            Field("max_depth", "integer", "at most this many edges"),
+        ),
+        False,
+    ),
+    Operation(
+        "history",
+        "Show the events of one entity, oldest first",
+        (
+            Field("id", "entity_id", "the entity, live or not", required=True),
+            _LIMIT,
+            Field("after", "position", "only events after this position"),
+        ),
+        False,
+    ),
+    Operation(
+        "events",
+        "Show the log, oldest first",
+        (
+            Field("after", "position", "only events after this position", default=0),
+            Field("until", "position", "only events up to this position"),
+            Field("event_type", "string", "only events of this type"),
+            Field("entity_id", "entity_id", "only events of this entity"),
+            _LIMIT,
+        ),
+        False,
+    ),
+    Operation("domains", "List domains and how many nodes each has", (), False),
+    Operation(
+        "cross_domain",
+        "Count the edges that lead from one domain into another",
+        (
+            Field("source", "string", "only edges that leave this domain"),
+            Field("target", "string", "only edges that reach this domain"),
+        ),
+        False,
+    ),
+    Operation("stats", "Show what the store holds and how it fares", (), False),
+    Operation("digest", "Hash the logical content of the store", (), False),
+    Operation(
+        "replay",
+        "Rebuild all views from the log and say how fast that was",
+        (
+            Field("verify", "boolean", "compare with the live state; exit 1 if they differ", default=False),
+            Field("into", "path", "write the rebuilt store to this directory"),
+            Field("to", "position", "stop at this position"),
+        ),
+        False,
+    ),
+)
+
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (*_WRITES, *_READS)}

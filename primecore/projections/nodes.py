@@ -1,0 +1,43 @@
+"""Node state: what each live node is. Queries for one node, and in order of first mention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from primecore import _digest
+from primecore._graph import Graph
+from primecore._reads import Reader
+from primecore.model import Node
+from primecore.projections.base import AtOnce
+
+
+class NodeState(AtOnce):
+    """Type, properties, domain, labels, times and version of every live node."""
+
+    name = "nodes"
+
+    def __init__(self, graph: Graph, reader: Reader) -> None:
+        self._graph = graph
+        self._reader = reader
+
+    def node(self, node_id: str) -> Node | None:
+        """The live node of this id."""
+        return self._reader.node(node_id)
+
+    def all(self, after: str | None = None) -> Iterator[Node]:
+        """All live nodes in the order in which the log first names them, from behind node `after` on."""
+        number = -1 if after is None else self._reader.node_number(after)
+        while number is not None:
+            number = self._reader.next_node(number + 1)
+            if number is not None:
+                node = self._reader.node_at(number)
+                if node is not None:
+                    yield node
+
+    def digest(self) -> bytes:
+        """Of every live node and all it holds."""
+        return _digest.nodes(self._graph)
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Tables (records, keys, index) and the arena of properties."""
+        return {"nodes": self._graph.node_bytes, "properties": self._graph.states.used_bytes}
