@@ -161,7 +161,7 @@ class Generator:
         elif way == "payload":
             again["payload"] = {**first.get("payload", {}), "changed": rng.random()}
         elif way == "entity":
-            again["event_type"], again["entity_id"] = "note.added", first["entity_id"] + "'"
+            again["event_type"], again["entity_id"] = "note.added", "another"
         elif way == "time":
             again["timestamp"] = self.timestamp()
         return again
@@ -198,11 +198,11 @@ class Generator:
 
 
 def reworded(value: Any, rng: random.Random) -> Any:
-    """The same JSON value, told differently: keys in another order, 1 as 1.0."""
+    """The same JSON value, told differently: keys in another order, 1 as 1.0 (but where an integer is asked for)."""
     if isinstance(value, dict):
         keys = list(value)
         rng.shuffle(keys)
-        return {key: reworded(value[key], rng) for key in keys}
+        return {key: value[key] if key == "dimensions" else reworded(value[key], rng) for key in keys}
     if isinstance(value, list):
         return [reworded(item, rng) for item in value]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
