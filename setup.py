@@ -10,6 +10,8 @@ import importlib.util
 import io
 import os
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -32,6 +34,8 @@ DIRECTIVES = {
 }
 MACROS = [("XXH_INLINE_ALL", "1"), ("CYTHON_USE_TYPE_SPECS", "0")]
 COMPILE_ARGS = ["-O3", "-std=gnu11", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+# How the lines begin that Cython writes to stderr when it is not content. It has no switch that makes them errors.
+COMPLAINTS = ("warning:", "performance hint:")
 
 
 def xxhash_folder() -> str:
@@ -59,6 +63,19 @@ class Tee(io.TextIOBase):
         self.out.flush()
 
 
+@contextlib.contextmanager
+def renewed(name: str, *settings: object) -> Iterator[bool]:
+    """Tells whether a step last succeeded with other settings, or never; notes these once it has succeeded."""
+    stamp = BUILD / f"stamp-{name}.txt"
+    wanted = repr(settings)
+    changed = not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted
+    if changed:
+        stamp.unlink(missing_ok=True)
+    yield changed
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(wanted, encoding="utf-8")
+
+
 class StrictBuildExt(build_ext):
     """Translates to C under build/cython, refuses complaints when strict, compiles on every core."""
 
@@ -68,44 +85,46 @@ class StrictBuildExt(build_ext):
             self.parallel = os.cpu_count()
 
     def run(self) -> None:
-        if self.extensions:
-            # A build that was not strict, or had other flags, must not pass for one that is and has: it starts again.
-            stamp = BUILD / f"stamp-{sys.implementation.cache_tag}.txt"
-            wanted = repr((STRICT, sys.version, cython_version(), DIRECTIVES, MACROS, COMPILE_ARGS))
-            if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
-                self.force = True
-                stamp.unlink(missing_ok=True)
-            self.translate()
-            include = xxhash_folder()
-            for extension in self.extensions:
-                extension.include_dirs.append(include)
-        super().run()
-        if self.extensions:
-            stamp.parent.mkdir(exist_ok=True)
-            stamp.write_text(wanted, encoding="utf-8")
+        if not self.extensions:
+            return super().run()
+        # A build that was not strict, or had other flags, must not pass for one that is and has: it starts again.
+        with renewed("c", STRICT, cython_version(), DIRECTIVES) as changed:
+            self.translate(force=changed or bool(self.force))
+        include = xxhash_folder()
+        for extension in self.extensions:
+            extension.include_dirs.append(include)
+        with renewed(sys.implementation.cache_tag, STRICT, sys.version, MACROS, COMPILE_ARGS) as changed:
+            self.force = self.force or changed
+            super().run()
 
-    def translate(self) -> None:
-        """Replaces each extension's .pyx by the C made from it."""
+    def translate(self, *, force: bool) -> None:
+        """Replaces each extension's .pyx by the C made from it, which all Python versions share."""
         from Cython.Build import cythonize
 
         tee = Tee(sys.stderr)
-        with contextlib.redirect_stderr(tee):
-            translated = cythonize(
-                [Extension(extension.name, list(extension.sources), depends=HEADERS) for extension in self.extensions],
-                compiler_directives=DIRECTIVES,
-                build_dir=str(BUILD / "cython"),
-                force=bool(self.force),
-            )
-        sources = {extension.name: extension.sources for extension in translated}
-        said = "".join(tee.kept).splitlines()
-        complaints = [line for line in said if line.startswith(("warning:", "performance hint:"))]
+        began_s = time.time()
+        translated: list[Extension] = []
+        try:
+            with contextlib.redirect_stderr(tee):
+                translated = cythonize(
+                    [
+                        Extension(extension.name, list(extension.sources), depends=HEADERS)
+                        for extension in self.extensions
+                    ],
+                    compiler_directives=DIRECTIVES,
+                    build_dir=str(BUILD / "cython"),
+                    force=force,
+                )
+        finally:
+            complaints = [line for line in "".join(tee.kept).splitlines() if line.startswith(COMPLAINTS)]
+            if STRICT and complaints:
+                # What was just made goes too, or the next run would find it up to date and have nothing to say.
+                for path in (BUILD / "cython").rglob("*.c"):
+                    if path.stat().st_mtime >= began_s - 1:
+                        path.unlink()
         if STRICT and complaints:
-            # Cython has no switch for this. The C goes too, or the next run would find it up to date and say nothing.
-            for extension in translated:
-                Path(extension.sources[0]).unlink(missing_ok=True)
-            raise SystemExit(
-                "\n".join(["setup.py: PRIME_STRICT=1 makes errors of these complaints of Cython's:", *complaints])
-            )
+            raise SystemExit("\n".join(["setup.py: PRIME_STRICT=1 makes errors of what Cython says:", *complaints]))
+        sources = {extension.name: extension.sources for extension in translated}
         for extension in self.extensions:
             extension.sources = sources[extension.name]
 

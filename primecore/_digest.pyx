@@ -42,12 +42,6 @@ cdef void number(sum_t* total, uint64_t value) noexcept nogil:
         total.failed = 1
 
 
-cdef void text(sum_t* total, const char* data, uint32_t size) noexcept nogil:
-    number(total, size)
-    if size and buffer_append(&total.item, data, size) < 0:
-        total.failed = 1
-
-
 cdef void key(sum_t* total, KeyTable table, uint32_t at) noexcept nogil:
     cdef uint32_t size
     if at == NONE32:

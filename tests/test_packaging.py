@@ -272,6 +272,14 @@ def test_complaints_fail_a_strict_build_again_and_again(tiny: Path, source: str,
     assert complaint in again, "a second try must not find the rejected C up to date"
 
 
+def test_a_complaint_is_not_forgotten_over_an_error_in_another_module(tiny: Path):
+    (tiny / "primecore/_worse.pyx").write_text("# Translated after the other.\nthis is no Cython\n")
+    compile_tiny(tiny, HINT, strict=True, fails=True)
+    (tiny / "primecore/_worse.pyx").write_text(GOOD)
+    again = run(sys.executable, "setup.py", "build_ext", "--inplace", cwd=tiny, fails=True, PRIME_STRICT="1")
+    assert "performance hint" in again
+
+
 def test_a_changed_declaration_builds_anew(tiny: Path):
     (tiny / "primecore/_other.pxd").write_text("cdef enum:\n    ANSWER = 1\n")
     source = (
