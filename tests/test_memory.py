@@ -1,5 +1,6 @@
 """Ranges, arenas and epochs."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def test_a_region_takes_less_where_address_space_is_short() -> None:
             "from primecore._memory import Region\n"
             "r = Region(1 << 38); r.extend(r.reserved); r.write(r.reserved - 1, b'x'); print(r.reserved)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={"PYTHONPATH": ":".join(sys.path)})
+                          env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
     assert done.returncode == 0, done.stderr
     assert 1 << 30 <= int(done.stdout) < 1 << 33
 

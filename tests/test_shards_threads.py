@@ -1,6 +1,6 @@
 """Readers without the GIL beside a writer: what is surely there is found, and no answer belongs to another key.
 
-A value carries its key in the high bits, so a record that was given to another key, a torn number or a freed table would
+A value carries its key in the high bits, so a record given to another key, a torn number or a freed table would
 show. 0 is a record published but not yet filled in.
 """
 
