@@ -37,15 +37,16 @@ $(VENV)/requirements.txt: pyproject.toml
 	$(PY) -m pip install -qq --requirement $@.new
 	@mv $@.new $@
 
-# The editable install: the `prime` command, and the finder that shows cli/ as primecore.cli. Changed code needs no new one.
-$(VENV)/editable.stamp: $(VENV)/requirements.txt pyproject.toml setup.py $(wildcard primecore/__init__.py cli/__init__.py)
-	PRIME_STRICT=1 $(PY) -m pip install -qq --no-deps --no-build-isolation --editable .
-	@touch $@
-
 build: $(VENV)/editable.stamp  ## Make .venv and compile in place, warnings and performance hints being errors
 	@mkdir -p build
-	@PRIME_STRICT=1 $(PY) setup.py --quiet build_ext --inplace > build/build-$(notdir $(VENV)).log 2>&1 \
-	  || { cat build/build-$(notdir $(VENV)).log >&2; exit 1; }
+	@PRIME_STRICT=1 $(PY) setup.py build_ext --inplace > build/$(notdir $(VENV)).log 2>&1 \
+	  || { grep -vE '^(running|building|creating|copying|$${CC:-gcc}|gcc|clang) ' build/$(notdir $(VENV)).log >&2; exit 1; }
+
+# The editable install: the `prime` command, and the finder that shows cli/ as primecore.cli. It compiles nothing (that is
+# for `build`, which remembers what it has done), and changed code needs no new one.
+$(VENV)/editable.stamp: $(VENV)/requirements.txt pyproject.toml setup.py $(wildcard primecore/__init__.py cli/__init__.py)
+	PRIME_COMPILE=0 $(PY) -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
 
 demo: build  ## Turn this repository's history into a graph and ask it questions
 	@$(PY) examples/demo.py --prime $(BIN)/prime

@@ -1,6 +1,7 @@
 """Builds the compiled modules and lists the packages. Everything else about the package stands in pyproject.toml.
 
 PRIME_STRICT=1 makes the compiler's warnings, Cython's warnings and Cython's performance hints errors (as `make` does).
+PRIME_COMPILE=0 leaves the compiled modules out (for an editable install whose modules were compiled in place).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from setuptools.command.build_ext import build_ext
 
 STRICT = os.environ.get("PRIME_STRICT") == "1"
 PACKAGE = Path("primecore")
+SOURCES = [] if os.environ.get("PRIME_COMPILE") == "0" else sorted(PACKAGE.glob("_*.pyx"))
 BUILD = Path("build")
 HEADERS = [path.as_posix() for pattern in ("*.pxd", "include/*.h") for path in sorted(PACKAGE.glob(pattern))]
 
@@ -155,6 +157,6 @@ setup(
             extra_compile_args=COMPILE_ARGS + (["-Werror"] if STRICT else []),
             extra_link_args=["-pthread"],
         )
-        for path in sorted(PACKAGE.glob("_*.pyx"))
+        for path in SOURCES
     ],
 )
