@@ -1,6 +1,7 @@
 # cython: language_level=3
 """JSON values as trees: merge patch, canonical form, equality. Knows nothing of events or files; numbers stay text."""
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint32_t
 from libc.string cimport memcmp, memset
 from primecore._event cimport MAX_DEPTH, NONE32, slice_t
@@ -294,16 +295,24 @@ cdef slice_t _slice(bytes text):
     return content
 
 
-def check_json(bytes text not None, *, uint32_t max_depth = MAX_DEPTH) -> None:
+def check_json(text not None, *, uint32_t max_depth = MAX_DEPTH) -> None:
     """Checks that a text is one value of strict JSON, no key twice, at most `max_depth` deep. Raises InvalidEvent.
 
-    The error's `column` counts characters in the whole text; its `line` is 1.
+    `text` is anything with a buffer of bytes, less than 4 GiB. The error's `column` counts characters from the start.
     """
+    cdef Py_buffer view
     cdef scan_error_t error
-    if len(text) > 0xFFFFFFF0:
-        raise ValueError("expected less than 4 GiB of JSON")
-    if json_check(text, <uint32_t>len(text), max_depth, &error) != SCAN_OK:
-        raise refusal(&error, text, <uint32_t>len(text), "<json>", 1)
+    cdef int code
+    PyObject_GetBuffer(text, &view, PyBUF_SIMPLE)
+    try:
+        if view.len > 0xFFFFFFF0u:
+            raise ValueError("expected less than 4 GiB of JSON")
+        with nogil:
+            code = json_check(<const char*>view.buf, <uint32_t>view.len, max_depth, &error)
+        if code != SCAN_OK:
+            raise refusal(&error, <const char*>view.buf, <uint32_t>view.len, "<json>", 1)
+    finally:
+        PyBuffer_Release(&view)
 
 
 def merge_patch(bytes target not None, bytes patch not None) -> bytes:

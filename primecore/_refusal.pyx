@@ -38,7 +38,7 @@ cdef dict WORDS = {
     SCAN_TRAILING_COMMA: "a comma must be followed by a further member",
     SCAN_TRAILING_TEXT: "expected nothing more after the value",
     SCAN_BYTE_ORDER_MARK: "a byte order mark may stand only at the start of the file",
-    SCAN_TOO_DEEP: "nested deeper than 512 levels",
+    SCAN_TOO_DEEP: "nested too deep: 512 levels at most",
     SCAN_DUPLICATE_KEY: "the key is given twice",
     SCAN_NO_MEMORY: "there was no memory to scan it",
     SCAN_UNKNOWN_FIELD: "no such field in an event's envelope",

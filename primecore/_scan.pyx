@@ -1,6 +1,7 @@
 # cython: language_level=3
 """Events out of JSON text, one a line: the envelope. Knows nothing of files or tables."""
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memset
 from primecore._event cimport MAX_DEPTH, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, event_t, slice_t
@@ -277,10 +278,21 @@ def parse_line(bytes line not None, *, str source not None = "", long number = 0
         scratch_free(&scratch)
 
 
-def scan_lines(bytes text not None, *, str source not None = "") -> tuple:
-    """Scans a whole JSONL text without the GIL, keeping nothing: (events before the first error, InvalidEvent or None)."""
-    cdef const char* start = text
-    cdef const char* end = start + len(text)
+def scan_lines(text not None, *, str source not None = "") -> tuple:
+    """Scans a whole JSONL text without the GIL, keeping nothing: (events before the first error, InvalidEvent or None).
+
+    `text` is anything with a buffer of bytes. Blank lines are skipped; a carriage return before a line feed is cut.
+    """
+    cdef Py_buffer view
+    PyObject_GetBuffer(text, &view, PyBUF_SIMPLE)
+    try:
+        return _scan_lines(<const char*>view.buf, view.len, source)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef tuple _scan_lines(const char* start, Py_ssize_t text_size, str source):
+    cdef const char* end = start + text_size
     cdef const char* stop
     cdef uint32_t size = 0
     cdef uint32_t events = 0
