@@ -53,6 +53,7 @@ cdef class Graph:
     cdef bint vector_is_live(self, uint32_t number) noexcept nogil
     cdef bint node_is_live(self, const char* key, uint32_t size) noexcept nogil
     cdef bint edge_is_live(self, const char* key, uint32_t size) noexcept nogil
+    cdef uint32_t domain_at(self, uint32_t number) noexcept nogil
     cdef int resolve(self, event_t* event) noexcept nogil
     cdef uint32_t version_of(self, event_t* event) noexcept nogil
     cdef int fold(self, event_t* events, size_t count) except -1

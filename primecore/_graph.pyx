@@ -339,18 +339,22 @@ cdef class Graph:
         self.adjacency.view(node.out_list, &edges)
         for i in range(edges.count):
             if edges.peers[i] != number and not edges.relations[i] & RELATION_DEAD:
-                peer = self.node(edges.peers[i]).domain
+                peer = self.domain_at(edges.peers[i])
                 self.cross(edges.edges[i], before, peer, -1)
                 self.cross(edges.edges[i], domain, peer, 1)
         self.adjacency.view(node.in_list, &edges)
         for i in range(edges.count):
             if edges.peers[i] != number and not edges.relations[i] & RELATION_DEAD:
-                peer = self.node(edges.peers[i]).domain
+                peer = self.domain_at(edges.peers[i])
                 self.cross(edges.edges[i], peer, before, -1)
                 self.cross(edges.edges[i], peer, domain, 1)
         node.domain = domain
         self.change(CHANGE_NODE_DOMAIN, number, before, domain)
         return 0
+
+    cdef uint32_t domain_at(self, uint32_t number) noexcept nogil:
+        # A node that is not live has none, whatever its record says.
+        return self.node(number).domain if self.node(number).born else <uint32_t>NONE32
 
     cdef int cross(self, uint32_t edge, uint32_t source_domain, uint32_t target_domain, int32_t sign) except -1:
         if source_domain == NONE32 or target_domain == NONE32 or source_domain == target_domain:

@@ -36,6 +36,3 @@ cdef class Neighbors(OpenResult):
     # Steps inside.
     cdef object neighbor(self, uint32_t peer, uint32_t number, str direction)
     cdef int freeze(self) except -1
-
-
-cdef object datetime_of(int64_t time_us)

@@ -1,11 +1,6 @@
 # Nodes, edges and neighbours out of the tables. The contract stands in _reads.pxd.
 
-import json
-
-import orjson
-
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport Py_EQ, Py_NE, PyObject
 from cpython.ref cimport Py_INCREF
@@ -13,15 +8,13 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from datetime import datetime, timedelta, timezone
-
 from primecore._adjacency cimport RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, ring_insert, word_count, word_has_dead
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph
-from primecore._jsontree cimport json_plain_numbers
 from primecore._records cimport edge_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, state_t
+from primecore._values cimport datetime_of, loads
 
 from primecore.errors import InvalidArgument
 from primecore._walks import breadth_first
@@ -38,7 +31,6 @@ cdef extern from * nogil:
     void __builtin_prefetch(const void* address) noexcept
 
 
-cdef object EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 cdef PyTypeObject* NEIGHBOR = <PyTypeObject*>Neighbor
 cdef str BOTH = "both"
 cdef frozenset DIRECTIONS = frozenset(("out", "in", "both"))
@@ -48,17 +40,6 @@ cdef object ONE = 1.0
 cdef object ONE_STEP = 1
 cdef uint32_t NO_LIMIT = 0xFFFFFFFF
 cdef uint32_t ABSENT_RELATION = 0xFFFFFFFE      # a relation that no edge has
-
-
-cdef object datetime_of(int64_t time_us):
-    return EPOCH + timedelta(0, 0, time_us)
-
-
-cdef object loads(slice_t text):
-    # The fast parser where it is exact, else the exact one: integers of any size come back whole.
-    if json_plain_numbers(text):
-        return orjson.loads(PyBytes_FromStringAndSize(text.data, text.size))
-    return json.loads(PyBytes_FromStringAndSize(text.data, text.size))
 
 
 cdef uint32_t check_limit(limit) except? 0xFFFFFFFE:
@@ -404,8 +385,8 @@ cdef class Reader:
             for i in range(entries.count):
                 if entries.relations[i] & RELATION_DEAD:
                     continue
-                peer = self.graph.node(entries.peers[i]).domain
-                if peer != NONE32 and peer != self.graph.node(number).domain:
+                peer = self.graph.domain_at(entries.peers[i])
+                if peer != NONE32 and peer != self.graph.domain_at(number):
                     found.setdefault(peer, []).append(entries.edges[i])
         return {self.graph.domains.key_str(domain): sorted(edges) for domain, edges in found.items()}
 

@@ -198,7 +198,7 @@ class Prime:
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> str:
-        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`. Without `id` it gets a random one.
+        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`. Without `id`: that of `event_id`, else random.
 
         >>> prime.add_node("person", {"name": "Bob", "domain": "engineering"}, id="bob")
         'node:person:bob'
@@ -207,7 +207,7 @@ class Prime:
             raise InvalidArgument(f"type: expected a word without colons, found {type!r}")
         if id is not None and (not isinstance(id, str) or not id):
             raise InvalidArgument(f"id: expected text, found {id!r}")
-        node_id = f"node:{type}:{uuid.uuid4() if id is None else id}"
+        node_id = f"node:{type}:{_new_id(envelope) if id is None else id}"
         payload: dict[str, Any] = {"node_type": type, "properties": {} if properties is None else properties}
         if domain is not None:
             payload["domain"] = domain
@@ -257,7 +257,7 @@ class Prime:
         """
         if id is not None and (not isinstance(id, str) or not id):
             raise InvalidArgument(f"id: expected text, found {id!r}")
-        edge_id = f"edge:{uuid.uuid4() if id is None else id}"
+        edge_id = f"edge:{_new_id(envelope) if id is None else id}"
         payload: dict[str, Any] = {"source": source, "target": target, "relation": relation}
         if weight is not None:
             payload["weight"] = weight
@@ -535,13 +535,17 @@ class Prime:
         verify: bool = False,
         into: str | os.PathLike[str] | None = None,
         to: int | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Progress | None = None,
     ) -> ReplayReport:
         """Rebuilds all projections from the log, beside the live ones, up to position `to`; `verify` compares the digests.
 
+        `progress(events, events_in_all, events)` is called now and then.
         With `into`, the events up to `to` are also copied to a new store there, which must not exist. Raises InvalidArgument, CorruptLog.
         """
-        report = self._engine.replay(to, verify, progress)
+        last = self.position if to is None else to
+        report = self._engine.replay(
+            to, verify, None if progress is None else lambda position: progress(position, last, position)
+        )
         if into is not None:
             self._copy(into, report.position)
         return report
@@ -563,6 +567,12 @@ def _check_count(value: int, name: str) -> int:
 
 def _check_limit(limit: int | None) -> int | None:
     return None if limit is None else _check_count(limit, "limit")
+
+
+def _new_id(envelope: dict[str, Any]) -> uuid.UUID:
+    # With an event id of the caller's, a retry must make the same entity.
+    event_id = envelope.get("event_id")
+    return uuid.uuid4() if event_id is None else uuid.UUID(bytes=codec.encode_event_id(event_id))
 
 
 def _labels(labels: Sequence[str]) -> list[str]:
