@@ -233,6 +233,22 @@ cdef class Segment:
         self._read_promises()
         return self
 
+    def reread_promise(self) -> int:
+        """The durable position that the owner promised last, as far as that can be read now."""
+        try:
+            self._read_promises()
+        except ValueError:
+            pass                            # one is being written at this moment; the one before it still holds
+        return self.promised_position
+
+    def last_checksum(self) -> int:
+        """The checksum of the last event's record; 0 if there is none (or none any more)."""
+        cdef const char* at
+        if self.c_segment.event_count == 0:
+            return 0
+        at = segment_locate(&self.c_segment, self.c_segment.base_position + self.c_segment.event_count - 1)
+        return (<const record_t*>at).crc32c if at != NULL else 0
+
     def _read_promises(self) -> None:
         cdef promise_t promise
         cdef const char* data = self.c_segment.mapping.data

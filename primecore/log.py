@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from primecore import lock, manifest, recovery
-from primecore._segment import Segment
 from primecore._wal import Wal
 from primecore.errors import (
     DiskFull,
@@ -32,7 +31,7 @@ from primecore.errors import (
     StoreNotFound,
     StorePoisoned,
 )
-from primecore.recovery import Finder, RecoveryReport, segment_name
+from primecore.recovery import Finder, RecoveryReport
 from primecore.segments import FileSegments, MemorySegments, SegmentSizes, create_store
 from primecore.storage import MAPPED_FILESYSTEMS, NETWORK_FILESYSTEMS, RealStorage, Storage
 
@@ -64,6 +63,7 @@ class Log:
         self.recovery: RecoveryReport | None = facts["report"]
         self._segments = segments
         self._finder: Finder | None = facts["finder"]
+        self.generation = 0
         self._closed = False
         # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
         self._finalizer = weakref.finalize(self, segments.close)
@@ -122,11 +122,8 @@ class Log:
         if known is None:
             raise _not_found(directory)
         finder = Finder(storage, directory, known, writable=False, written=False)
-        found = finder.find()
-        wal = Wal()
-        wal.adopt(found.segments, writable=False, last_time_us=found.last_time_us)
-        wal.follow(finder.last_position, min(found.promised_position, finder.last_position))
-        report = recovery.describe(found, finder.last_position - known.first_position + 1)
+        wal = _reader_wal(finder)
+        report = recovery.describe(finder.ending, finder.last_position - known.first_position + 1)
         facts = {"fsync": fsync, "read_only": True, "store_uuid": known.store_uuid, "report": report, "finder": finder}
         return cls(wal, directory, MemorySegments(wal, SegmentSizes()), **facts)
 
@@ -254,38 +251,31 @@ class Log:
     def refresh(self) -> int:
         """Read-only logs: take in what the owner appended since; gives the last position.
 
-        A position lower than before means that the owner recovered to an earlier end: everything read must be read anew.
-        Raises StorageFailure.
+        Where the owner recovered to an end that lies before what this log has read, `wal` is a new one and `generation` has
+        risen: everything read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
         """
         self._check()
         if self._finder is None:
             return int(self.wal.last_position)
         try:
-            return self._segments_follow(self._finder)
+            added = self._finder.follow()
+            if added is None:
+                return self._read_anew(self._finder)
         except OSError as error:
             raise _failure(error, self.path or "") from error
-
-    def _segments_follow(self, finder: Finder) -> int:
-        while True:
-            before = finder.segments[-1] if finder.segments else None
-            if before is not None:
-                before.walk()
-            name = segment_name(finder.last_position + 1)
-            path = os.path.join(finder.directory, name)
-            if before is None or before.base_position == finder.last_position + 1 or not finder.storage.is_file(path):
-                break
-            before.walk()  # whatever came before the owner moved on
-            if segment_name(finder.last_position + 1) != name:
-                continue
-            try:
-                segment = Segment.open(finder.storage.map(path, writable=False))
-            except ValueError:
-                break
-            if segment.header.previous_bytes != before.tail or segment.header.store_uuid.hex() != self.store_uuid:
-                break
-            finder.segments.append(segment)
+        for segment in added:
             self.wal.extend(segment)
-        self.wal.follow(finder.last_position, min(finder.promised, finder.last_position))
+        self.wal.follow(self._finder.last_position, self._finder.durable_position)
+        return int(self.wal.last_position)
+
+    def _read_anew(self, old: Finder) -> int:
+        known = manifest.load(old.storage, self.path or "")
+        if known is None:
+            raise _not_found(self.path or "")
+        finder = Finder(old.storage, self.path or "", known, writable=False, written=False)
+        self.wal = _reader_wal(finder)
+        self._finder = finder
+        self.generation += 1
         return int(self.wal.last_position)
 
     # --- the rest
@@ -328,13 +318,21 @@ class Log:
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self.path and not self.read_only:
-            warnings.warn(f"the log of {self.path} was not closed", ResourceWarning, stacklevel=2, source=self)
+            warnings.warn(f"the log of {self.path} was not closed", ResourceWarning, stacklevel=2)
 
     def _check(self) -> None:
         if self.wal.forked:
             raise _forked()
         if self._closed:
             raise StoreClosed("the store was closed")
+
+
+def _reader_wal(finder: Finder) -> Wal:
+    found = finder.find()
+    wal = Wal()
+    wal.adopt(found.segments, writable=False, last_time_us=found.last_time_us)
+    wal.follow(finder.last_position, finder.durable_position)
+    return wal
 
 
 def _not_found(directory: str) -> StoreNotFound:

@@ -77,6 +77,8 @@ class Finder:
         self.last_time_us = 0
         self.promised = manifest.durable_position
         self.clean = False
+        self.ending: Ending | None = None
+        self._seen: tuple[tuple[int, int], int] = ((0, 0), 0)
 
     def find(self) -> Found:
         """Find the last event that holds. Raises OSError where reading fails."""
@@ -106,11 +108,70 @@ class Finder:
                 os.path.join(self.directory, names[-1]), self.segments[-1].tail, "the log ends here")
             reason = f"{reason}, but events up to position {self.promised} were on stable storage"
             ending = Ending(file, offset, last + 1, reason, True)
+        self.ending = ending
+        self._remember()
         return Found(self.segments, self.last_time_us, self.promised, self.clean, ending, later)
 
     @property
     def last_position(self) -> int:
         return self.segments[-1].last_position if self.segments else self.manifest.first_position - 1
+
+    @property
+    def durable_position(self) -> int:
+        """As far as promises tell, of what was found."""
+        return min(self.promised, self.last_position)
+
+    def follow(self) -> list[Segment] | None:
+        """For a reader: move on to what the owner wrote since; gives the segments that came.
+
+        None: what was read is not in the log any more, and `find` must begin anew. Raises OSError.
+        """
+        added: list[Segment] = []
+        if not self.segments or self.ending and self.ending.damaged:
+            return added
+        if not self._still_there():
+            return None
+        while True:
+            last = self.segments[-1]
+            walk = last.walk()
+            # The owner may have appended and moved on between that walk and this look: then the next turn sees it.
+            name = segment_name(self.last_position + 1)
+            moved_on = last.event_count and self.storage.is_file(self._path(name))
+            replaced = not last.event_count and self.storage.identity(self._path(name))[0] != self._seen[0][0]
+            self.promised = max(self.promised, walk.promised_position)
+            if not moved_on and not replaced:
+                break
+            last.walk()
+            if segment_name(self.last_position + 1) != name:
+                continue
+            try:
+                segment = self._open(name, sealed=False)
+                self._link(name, segment)
+            except _Stop:
+                break
+            added.append(segment)
+            if replaced:
+                self.segments.pop()
+            self.segments.append(segment)
+            self._remember()
+        self.promised = max(self.promised, self.segments[-1].reread_promise())
+        self._remember()
+        return added
+
+    def _remember(self) -> None:
+        if self.segments and not self.writable:
+            last = self.segments[-1]
+            self._seen = (self.storage.identity(self._path(segment_name(last.base_position))), last.last_checksum())
+
+    def _still_there(self) -> bool:
+        last = self.segments[-1]
+        try:
+            identity = self.storage.identity(self._path(segment_name(last.base_position)))
+        except FileNotFoundError:
+            return False
+        if last.event_count == 0:
+            return True
+        return (identity, last.last_checksum()) == self._seen
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -188,6 +249,9 @@ class Finder:
         if before is None:
             if header.base_position != self.manifest.first_position:
                 raise self._stop(name, 0, "segments before it are missing", damaged=True)
+        elif not before.event_count:
+            if header.segment_id != before.segment_id or header.base_position != before.base_position:
+                raise self._stop(name, 0, "it does not replace the empty segment before it", damaged=True)
         elif header.segment_id != before.segment_id + 1 or header.previous_chain != before.chain():
             raise self._stop(name, 0, "it does not follow the segment before it", damaged=True)
 
@@ -223,9 +287,8 @@ def refusal(found: Found) -> CorruptLog:
     )
 
 
-def describe(found: Found, events: int) -> RecoveryReport | None:
+def describe(end: Ending | None, events: int) -> RecoveryReport | None:
     """What a reader is told, who moves nothing."""
-    end = found.end
     if end is None:
         return None
     what = "the log is damaged" if end.damaged else "the log has a torn tail"
