@@ -1,10 +1,11 @@
-"""The log of one store: its files, their order, recovery, and room for the next event. Knows segments; no payload, no view.
+"""The log of one store: opening, room for the next event, waiting, following, closing. Knows segments; no payload.
 
     with Log.open("memory") as log:
         position = log.wal.last_position
         log.wait_durable(position)
 
-Appending and reading go through `log.wal` (compiled, see _wal.pxd). One writer at a time calls `wal.append` and `make_room`.
+Appending and reading go through `log.wal` (compiled, see _wal.pxd).
+One writer at a time calls `wal.append` and `make_room`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import weakref
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from primecore import _wal_control as control
 from primecore import lock, manifest, recovery
 from primecore._wal import Wal
 from primecore.errors import (
@@ -31,7 +33,8 @@ from primecore.errors import (
     StoreNotFound,
     StorePoisoned,
 )
-from primecore.recovery import Finder, RecoveryReport
+from primecore.finder import Finder
+from primecore.recovery import RecoveryReport
 from primecore.segments import FileSegments, MemorySegments, SegmentSizes, create_store
 from primecore.storage import MAPPED_FILESYSTEMS, NETWORK_FILESYSTEMS, RealStorage, Storage
 
@@ -40,7 +43,7 @@ WAIT_SLICE_US = 100_000  # so that Ctrl-C interrupts a wait
 
 
 class LogStats(NamedTuple):
-    """`wal_bytes` counts records and headers, `allocated_bytes` the files. Ages are of events not yet on stable storage."""
+    """`wal_bytes` counts records and headers, `allocated_bytes` the files. Ages are of events not yet synced."""
 
     wal_bytes: int
     allocated_bytes: int
@@ -86,15 +89,18 @@ class Log:
     ) -> Log:
         """Open the log in directory `path`, recovering it first; None opens one in memory.
 
-        `fsync`: "interval", "always" or "never". `read_only` takes no lock and changes no byte. `force` opens a store on a
-        network file system. `backend`: "mapping", "pwrite", or "auto" for what the file system does well.
+        `fsync`: "interval", "always" or "never". `read_only` takes no lock and changes no byte.
+        `force` opens a store on a network file system.
+        `backend`: "mapping", "pwrite", or "auto" for what the file system does well.
 
         Raises StoreNotFound, StoreLocked, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
         """
         if fsync not in SYNC_MODES:
             raise InvalidArgument(f"fsync is {fsync!r}", hint='use "interval", "always" or "never"')
         if not fsync_interval_ms > 0:
-            raise InvalidArgument(f"fsync_interval_ms is {fsync_interval_ms!r}", hint="use a number of milliseconds above 0")
+            raise InvalidArgument(
+                f"fsync_interval_ms is {fsync_interval_ms!r}", hint="use a number of milliseconds above 0"
+            )
         if backend not in ("auto", "mapping", "pwrite"):
             raise InvalidArgument(f"backend is {backend!r}", hint='use "auto", "mapping" or "pwrite"')
         sizes = segment_sizes or SegmentSizes()
@@ -112,8 +118,14 @@ class Log:
     def _open_in_memory(cls, fsync: str, sizes: SegmentSizes) -> Log:
         wal = Wal()
         segments = MemorySegments(wal, sizes)
-        wal.adopt([segments.first()], writable=True, in_memory=True)
-        facts = {"fsync": fsync, "read_only": False, "store_uuid": segments.store_uuid.hex(), "report": None, "finder": None}
+        control.adopt(wal, [segments.first()], writable=True, in_memory=True)
+        facts = {
+            "fsync": fsync,
+            "read_only": False,
+            "store_uuid": segments.store_uuid.hex(),
+            "report": None,
+            "finder": None,
+        }
         return cls(wal, None, segments, **facts)
 
     @classmethod
@@ -158,9 +170,15 @@ class Log:
                 known = create_store(storage, directory, sizes)
             finder, report = recovery.recover(storage, directory, known, written)
             wal = Wal()
-            segments = FileSegments(wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs")
-            wal.adopt(
-                finder.segments, writable=True, last_time_us=finder.last_time_us, durable_position=finder.last_position
+            segments = FileSegments(
+                wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs"
+            )
+            control.adopt(
+                wal,
+                finder.segments,
+                writable=True,
+                last_time_us=finder.last_time_us,
+                durable_position=finder.last_position,
             )
             segments.start(SYNC_MODES[fsync], int(fsync_interval_ms * 1000))
         except BaseException:
@@ -187,7 +205,7 @@ class Log:
                     f"no room for the next segment of {self.path}: {os.strerror(error.errno)}",
                     hint="nothing was written; free some space and try again",
                 ) from error
-            self.wal.poison(error.errno or errno.EIO)
+            control.poison(self.wal, error.errno or errno.EIO)
             raise _failure(error, self.path or "") from error
 
     def refusal(self) -> PrimeError:
@@ -227,13 +245,15 @@ class Log:
         if position <= self.wal.durable_position or self.read_only:
             return bool(position <= self.wal.durable_position)
         if position > self.wal.committed_position:
-            raise InvalidArgument(f"position {position} is not in the log yet, which ends at {self.wal.committed_position}")
+            raise InvalidArgument(
+                f"position {position} is not in the log yet, which ends at {self.wal.committed_position}"
+            )
         if self.wal.status == "poisoned":
             raise self.refusal()
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             left_us = WAIT_SLICE_US if until is None else int(min(WAIT_SLICE_US, (until - time.monotonic()) * 1e6))
-            result = self.wal.wait(position, max(left_us, 0))
+            result = control.wait(self.wal, position, max(left_us, 0))
             if result == 0:
                 return True
             if result < 0:
@@ -251,8 +271,8 @@ class Log:
     def refresh(self) -> int:
         """Read-only logs: take in what the owner appended since; gives the last position.
 
-        Where the owner recovered to an end that lies before what this log has read, `wal` is a new one and `generation` has
-        risen: everything read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
+        Where the owner recovered to an end before what this log has read, `wal` is a new one and `generation` has risen:
+        everything read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
         """
         self._check()
         if self._finder is None:
@@ -264,8 +284,8 @@ class Log:
         except OSError as error:
             raise _failure(error, self.path or "") from error
         for segment in added:
-            self.wal.extend(segment)
-        self.wal.follow(self._finder.last_position, self._finder.durable_position)
+            control.extend(self.wal, segment)
+        control.follow(self.wal, self._finder.last_position, self._finder.durable_position)
         return int(self.wal.last_position)
 
     def _read_anew(self, old: Finder) -> int:
@@ -282,7 +302,7 @@ class Log:
 
     def stats(self) -> LogStats:
         """Figures about the log, now."""
-        age_us, worst_us, syncs = self.wal.sync_times_us()
+        age_us, worst_us, syncs = control.sync_times_us(self.wal)
         segments = self.wal.segment_list
         return LogStats(
             wal_bytes=sum(segment.tail for segment in segments),
@@ -330,8 +350,8 @@ class Log:
 def _reader_wal(finder: Finder) -> Wal:
     found = finder.find()
     wal = Wal()
-    wal.adopt(found.segments, writable=False, last_time_us=found.last_time_us)
-    wal.follow(finder.last_position, finder.durable_position)
+    control.adopt(wal, found.segments, writable=False, last_time_us=found.last_time_us)
+    control.follow(wal, finder.last_position, finder.durable_position)
     return wal
 
 

@@ -66,7 +66,7 @@ class Storage(Protocol):
         """A handle whose sync does the same."""
 
     def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
-        """Map a file whole, after reading all of it once, so that a read error is an OSError here and no signal later."""
+        """Map a file whole and read all of it once, so that a read error is an OSError here and no signal later."""
 
     def evict(self, path: str) -> None:
         """Forget cached bytes that are not waiting to be written, so that the next read asks the disk."""

@@ -126,7 +126,9 @@ def test_a_second_owner_is_told_who_has_it(tmp_path):
         with pytest.raises(StoreLocked, match=f"pid {os.getpid()}.*read_only=True"):
             Log.open(tmp_path / "s")
         code = "import sys; from primecore.log import Log; Log.open(sys.argv[1])"
-        other = subprocess.run([sys.executable, "-c", code, tmp_path / "s"], capture_output=True, text=True, check=False)
+        other = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / "s"], capture_output=True, text=True, check=False
+        )
         assert "StoreLocked" in other.stderr and f"process {os.getpid()} " in other.stderr
     Log.open(tmp_path / "s").close()
 
@@ -146,7 +148,8 @@ else:
     print("owner")
 """
     racers = [
-        subprocess.Popen([sys.executable, "-c", code, tmp_path / "s"], stdout=subprocess.PIPE, text=True) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", code, tmp_path / "s"], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
     ]
     said = sorted(racer.communicate()[0].strip() for racer in racers)
     assert said == ["locked"] * 3 + ["owner"]
@@ -208,11 +211,10 @@ def test_a_reader_follows_and_changes_nothing(tmp_path):
 
 
 def test_a_reader_finds_the_segment_that_replaced_an_empty_one(tmp_path):
-    with Log.open(tmp_path / "s", segment_sizes=SMALL) as log:
-        with Log.open(tmp_path / "s", read_only=True) as reader:
-            append(log, ONE | {"payload": b"x" * 100_000})
-            assert reader.refresh() == 1
-            assert contents(reader) == contents(log)
+    with Log.open(tmp_path / "s", segment_sizes=SMALL) as log, Log.open(tmp_path / "s", read_only=True) as reader:
+        append(log, ONE | {"payload": b"x" * 100_000})
+        assert reader.refresh() == 1
+        assert contents(reader) == contents(log)
     with Log.open(tmp_path / "s") as log:
         assert log.wal.last_position == 1 and log.recovery is None
 
@@ -393,11 +395,15 @@ def test_a_full_disk_refuses_and_heals():
         assert len(contents(log)) == held + 101 and log.recovery is None
 
 
-@pytest.mark.skipif(not os.path.isdir("/dev/shm") or os.geteuid() != 0, reason="needs root and /dev/shm to mount a small tmpfs")
+@pytest.mark.skipif(
+    not os.path.isdir("/dev/shm") or os.geteuid() != 0, reason="needs root and /dev/shm to mount a small tmpfs"
+)
 def test_a_full_tmpfs_refuses_and_heals(tmp_path):
     target = tmp_path / "small"
     target.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "none", target], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=5m", "none", target], capture_output=True, check=False
+    ).returncode:
         pytest.skip("mounting a tmpfs is not allowed here")
     try:
         blocker = target / "blocker"

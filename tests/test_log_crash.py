@@ -1,4 +1,4 @@
-"""Power loss, kill -9 and damage: what was confirmed is there, what is there was written, and nothing is skipped silently."""
+"""Power loss, kill -9 and damage: what was confirmed is there, what is there was written, nothing is skipped silently."""
 
 import os
 import random
@@ -21,7 +21,9 @@ TINY = SegmentSizes(first_bytes=8192, max_bytes=8192)
 
 
 def open_log(storage, **options):
-    return Log.open("/s", storage=storage, segment_sizes=options.pop("sizes", SMALL), fsync_interval_ms=60_000, **options)
+    return Log.open(
+        "/s", storage=storage, segment_sizes=options.pop("sizes", SMALL), fsync_interval_ms=60_000, **options
+    )
 
 
 def plain_event(number, size=20):
@@ -123,7 +125,8 @@ from primecore.log import Log
 log = Log.open(sys.argv[1], segment_sizes=SMALL, backend=sys.argv[2], fsync_interval_ms=5)
 number = log.wal.last_position
 while True:
-    many = [{"entity_id": str(number + n + 1), "event_type": "t", "payload": b"p" * ((number + n) % 700)} for n in range(1 + number % 4)]
+    numbers = range(number, number + 1 + number % 4)
+    many = [{"entity_id": str(n + 1), "event_type": "t", "payload": b"p" * (n % 700)} for n in numbers]
     if number % 3:
         append_batch(log, many)
     else:
@@ -236,7 +239,9 @@ def test_a_torn_tail_below_a_promise_is_damage(tmp_path):
     assert (caught.value.path, caught.value.offset, caught.value.position) == (str(name), 4096, 1)
     for word in ("up to position 10", "everything before position 1 is safe", "prime verify", "prime repair --salvage"):
         assert word in str(caught.value)
-    after = {path: path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file() and path.name != "LOCK"}
+    after = {
+        path: path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file() and path.name != "LOCK"
+    }
     assert after == {path: data for path, data in before.items() if path.name != "LOCK"}
 
 

@@ -52,7 +52,9 @@ def test_model(where, seed):
         assert log.wal.last_position == log.wal.committed_position == len(model)
     assert contents(log) == model
     first = rng.randrange(1, len(model) + 1)
-    assert [one["position"] for one in door.scan_events(log.wal, first, 7)] == list(range(first, min(first + 7, len(model) + 1)))
+    assert [one["position"] for one in door.scan_events(log.wal, first, 7)] == list(
+        range(first, min(first + 7, len(model) + 1))
+    )
     log.close()
     if log.path:
         assert log.stats().segments > 1
