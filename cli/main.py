@@ -114,7 +114,7 @@ def _describe(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, FileNotFoundError):
         return "file_not_found", _describe_os_error(error), "check the name"
     if isinstance(error, OSError):
-        hint = "what it shows is not whole: send it elsewhere" if error.filename is None else "check file and permissions"
+        hint = "check file and permissions" if error.filename is not None else "it is not whole: send it elsewhere"
         return "io_error", _describe_os_error(error), hint
     return "internal_error", f"{type(error).__name__}: {error}", "this is a bug: run again with --debug and report it"
 

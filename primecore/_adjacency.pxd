@@ -14,7 +14,7 @@ cdef enum:
     RELATION_DEAD = 0x8000          # flag of an entry in a large list whose edge is gone
     RELATION_FAR = 0x7FFF           # the relation's number stands in the edge's record
     MAX_DEGREE = 0x1FFFFFF
-    CLASSES = 56
+    CLASSES = 55
 
 
 ctypedef struct list_view_t:

@@ -72,12 +72,13 @@ cdef class Adjacency:
         for klass in range(7):
             self.capacity_of[klass] = first[klass]
         capacity = 32
-        for klass in range(7, CLASSES, 2):
+        klass = 7
+        while klass + 1 < <uint32_t>CLASSES:
             self.capacity_of[klass] = capacity
-            if klass + 1 < CLASSES:
-                self.capacity_of[klass + 1] = capacity + (capacity >> 1)
-            if capacity <= MAX_DEGREE:
+            self.capacity_of[klass + 1] = capacity + (capacity >> 1)
+            if capacity <= <uint32_t>MAX_DEGREE:
                 capacity <<= 1
+            klass += 2
 
     def __dealloc__(self):
         free(self.retired)

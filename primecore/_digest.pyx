@@ -42,12 +42,6 @@ cdef void number(sum_t* total, uint64_t value) noexcept nogil:
         total.failed = 1
 
 
-cdef void text(sum_t* total, const char* data, uint32_t size) noexcept nogil:
-    number(total, size)
-    if size and buffer_append(&total.item, data, size) < 0:
-        total.failed = 1
-
-
 cdef void key(sum_t* total, KeyTable table, uint32_t at) noexcept nogil:
     cdef uint32_t size
     if at == NONE32:
@@ -80,7 +74,7 @@ cdef bytes finish(sum_t* total):
     buffer_free(&total.item)
     if failed:
         raise MemoryError("no room for a digest")
-    return total.high.to_bytes(8, "big") + total.low.to_bytes(8, "big")
+    return int(total.high).to_bytes(8, "big") + int(total.low).to_bytes(8, "big")
 
 
 cdef void start(sum_t* total) noexcept nogil:

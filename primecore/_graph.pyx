@@ -56,7 +56,7 @@ cdef class Graph:
         self.adjacency = Adjacency(Arena(), self.epochs)
         self.states = States()
         self.history = History()
-        self.cold_region = Region()
+        self.cold_region = Region(<size_t>128 << 30)
         self.parts = []
         self.names = []
         ring_init(&self.open_head, NULL)

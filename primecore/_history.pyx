@@ -9,7 +9,7 @@ cdef class History:
     """The predecessor of each event among those of its entity."""
 
     def __cinit__(self):
-        self.region = Region(16 << 30)
+        self.region = Region(<size_t>16 << 30)
 
     @property
     def used_bytes(self):

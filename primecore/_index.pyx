@@ -27,8 +27,8 @@ cdef class TypeIndex(Part):
 
     def __cinit__(self, Graph graph not None):
         self.types = KeyTable(24, graph.epochs)
-        self.chains = Region()
-        self.by_prefix = Region()
+        self.chains = Region(<size_t>16 << 30)
+        self.by_prefix = Region(<size_t>16 << 30)
 
     @property
     def used_bytes(self):
@@ -127,7 +127,7 @@ cdef class DomainIndex(Part):
     """Live nodes by domain."""
 
     def __cinit__(self, Graph graph not None):
-        self.chains = Region()
+        self.chains = Region(<size_t>16 << 30)
 
     @property
     def used_bytes(self):
@@ -280,7 +280,7 @@ cdef class Counters(Part):
     """Counts that fall as well as rise."""
 
     def __cinit__(self):
-        self.by_relation = Region()
+        self.by_relation = Region(<size_t>16 << 30)
 
     @property
     def used_bytes(self):

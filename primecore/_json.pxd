@@ -62,6 +62,7 @@ cdef enum scan_error:
     SCAN_WANT_SAME_DIMENSIONS = 57  # payload.dimensions is not the embedding's length
     SCAN_PAYLOAD_TOO_LARGE = 58
     SCAN_METADATA_TOO_LARGE = 59
+    SCAN_BOTH_EVENT_IDS = 60        # `event_id` and its alias `id`
 
 
 cdef enum json_kind:
@@ -101,6 +102,7 @@ ctypedef struct node_t:
     uint32_t next                   # sibling, NONE32 at the end
     uint32_t child                  # first member or element, NONE32 if none
     uint32_t mate                   # for the tree's owner
+    uint32_t link                   # for the tree's owner
     uint8_t kind                    # json_kind
     uint8_t rebuilt                 # for the tree's owner
 
@@ -124,6 +126,10 @@ ctypedef struct parser_t:
 cdef void parser_open(parser_t* parser, const char* text, uint32_t size, uint32_t max_depth, scratch_t* scratch) noexcept nogil
 # Notes a failure, returns `code`. `where` is a place in the text.
 cdef int parser_fail(parser_t* parser, int code, const char* where) noexcept nogil
+# The same for a rule of events: `field` is a static dotted name.
+cdef int parser_refuse(parser_t* parser, int code, const char* where, const char* field) noexcept nogil
+# The same for the key that next_member just gave.
+cdef int fail_duplicate(parser_t* parser, const char* raw_key) noexcept nogil
 
 # With parser.at just past "{" (first=1) or past a member's value (first=0): 1 = `key` (unescaped) was read and parser.at is
 # at its value, 0 = the object is closed, -1 = failed. Looks for no duplicates: that is what the next two do.

@@ -2,7 +2,7 @@
 """Strict JSON text (RFC 8259): a parser that walks text in place without recursion. Knows nothing of events."""
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memset, strlen
 from primecore._event cimport MAX_DEPTH, NONE32, slice_t
 from primecore._keyset cimport KEYS_DUPLICATE, KEYS_FINE, keyset_open, object_close, object_note, object_open, object_t
 from primecore._buffers cimport scratch_free, scratch_init, scratch_t, scratch_take
@@ -36,6 +36,13 @@ cdef int parser_fail(parser_t* parser, int code, const char* where) noexcept nog
     parser.error.code = code
     parser.error.at = where
     parser.error.found = kind_at(where, parser.end)
+    return code
+
+
+cdef int parser_refuse(parser_t* parser, int code, const char* where, const char* field) noexcept nogil:
+    parser_fail(parser, code, where)
+    parser.error.field.data = field
+    parser.error.field.size = <uint32_t>strlen(field)
     return code
 
 
@@ -113,18 +120,21 @@ cdef int next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil:
     return 1
 
 
+cdef int fail_duplicate(parser_t* parser, const char* raw_key) noexcept nogil:
+    cdef uint8_t escaped
+    cdef const char* at = raw_key
+    text_string(&at, parser.end, &escaped)
+    parser_fail(parser, SCAN_DUPLICATE_KEY, raw_key - 1)
+    parser.error.key.data = raw_key
+    parser.error.key.size = <uint32_t>(at - raw_key)
+    return SCAN_DUPLICATE_KEY
+
+
 cdef int fail_key(parser_t* parser, int status) noexcept nogil:
     """The scan_error for a keyset_status."""
-    cdef uint8_t escaped
-    cdef const char* raw = parser.keyset.duplicate
-    cdef const char* at = raw
-    if status != KEYS_DUPLICATE:
-        return parser_fail(parser, SCAN_NO_MEMORY, parser.at)
-    text_string(&at, parser.end, &escaped)
-    parser_fail(parser, SCAN_DUPLICATE_KEY, raw - 1)
-    parser.error.key.data = raw
-    parser.error.key.size = <uint32_t>(at - raw)
-    return SCAN_DUPLICATE_KEY
+    if status == KEYS_DUPLICATE:
+        return fail_duplicate(parser, parser.keyset.duplicate)
+    return parser_fail(parser, SCAN_NO_MEMORY, parser.at)
 
 
 cdef int note_key(parser_t* parser, object_t* keys, slice_t key) noexcept nogil:

@@ -2,6 +2,7 @@
 # Numbers stay text throughout: nothing here goes through a float.
 
 from primecore._event cimport slice_t
+from primecore._jsonwrite cimport json_plain_numbers
 from primecore._buffers cimport buffer_t
 
 
@@ -13,5 +14,3 @@ cdef int json_canonical(slice_t value, buffer_t* out) noexcept nogil
 
 # 1: equal, 0: not, negative: broken JSON or no memory. Two absent values (size 0) are equal; absent differs from any value.
 cdef int json_equal(slice_t a, slice_t b) noexcept nogil
-# 1: every number is an integer of at most 18 digits, or a decimal without exponent of at most 15 digits; else 0. Trusts its input.
-cdef int json_plain_numbers(slice_t value) noexcept nogil

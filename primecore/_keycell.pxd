@@ -1,10 +1,6 @@
-# The key cell at the head of a record, and the hash of keys: declarations of our C headers. Knows bytes only.
+# The key cell at the head of a record: declarations of our C header. Knows bytes only.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-
-
-cdef extern from "hash.h" nogil:
-    uint64_t prime_hash64(const void* text, size_t size, uint64_t seed)
 
 
 cdef extern from "key_cell.h" nogil:

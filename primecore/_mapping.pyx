@@ -18,6 +18,7 @@ cdef extern from "<sys/mman.h>" nogil:
     int MAP_ANONYMOUS
     int MAP_NORESERVE
     void* MAP_FAILED
+    int madvise(void*, size_t, int)
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t pwrite(int, const void*, size_t, int64_t)
@@ -31,6 +32,11 @@ cdef extern from "disk.h" nogil:
 
 cdef extern from *:
     """
+    #include <errno.h>
+    #include <stdint.h>
+    #include <sys/mman.h>
+    #include <unistd.h>
+
     /* 0, or the errno with which the next operation is to fail. */
     static int faults_next(int64_t *countdown, int64_t *operations, int error, int sticky) {
         __atomic_add_fetch(operations, 1, __ATOMIC_RELAXED);
@@ -40,8 +46,45 @@ cdef extern from *:
         left = __atomic_sub_fetch(countdown, 1, __ATOMIC_ACQ_REL);
         return left == 0 ? error : 0;
     }
+
+    #if defined(MADV_HUGEPAGE)
+    #define HUGE_PAGES MADV_HUGEPAGE
+    #else
+    #define HUGE_PAGES 0
+    #endif
+    #if !defined(MADV_POPULATE_WRITE)
+    #define POPULATE_READ 22
+    #define POPULATE_WRITE 23
+    #else
+    #define POPULATE_READ MADV_POPULATE_READ
+    #define POPULATE_WRITE MADV_POPULATE_WRITE
+    #endif
+
+    /* Brings a mapped file into memory; 0 or errno. Kernels before 5.14 do not know the advice: read instead. */
+    static int load_pages(int fd, char *data, uint64_t nbytes) {
+    #if defined(__linux__)
+        if (madvise(data, nbytes, POPULATE_READ) == 0) return 0;
+        if (errno == EFAULT) return EIO;
+    #endif
+        char page[65536];
+        for (uint64_t offset = 0; offset < nbytes;) {
+            ssize_t done = pread(fd, page, sizeof page, (off_t)offset);
+            if (done < 0 && errno == EINTR) continue;
+            if (done < 0) return errno;
+            if (done == 0) return 0;
+            offset += (uint64_t)done;
+        }
+        return 0;
+    }
     """
+    int POPULATE_WRITE
+    int HUGE_PAGES
+    int load_pages(int, char*, uint64_t) noexcept nogil
     int faults_next(int64_t*, int64_t*, int, int) noexcept nogil
+
+
+cdef enum:
+    HUGE_FROM_BYTES = 4 << 20        # small stores stay small
 
 
 cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
@@ -169,6 +212,8 @@ cdef class Mapping:
         self.c_mapping.kind = MEMORY
         self.writable = True
         self._anonymous(nbytes)
+        if nbytes >= HUGE_FROM_BYTES:
+            madvise(self.c_mapping.data, nbytes, HUGE_PAGES)
         cdef void* synced
         if simulates_disk:
             synced = mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -211,6 +256,21 @@ cdef class Mapping:
         """Let syncs of this mapping fail when `faults` says so."""
         self.faults = faults
         self.c_mapping.faults = &faults.c_faults
+
+    def load(self) -> None:
+        """Read every page once, so that a read error is an OSError here instead of a signal later."""
+        cdef int error
+        if self.c_mapping.kind != MAPPED_FILE:
+            return
+        with nogil:
+            error = load_pages(self.c_mapping.fd, self.c_mapping.data, self.c_mapping.bytes)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def populate(self) -> None:
+        """Give every page its memory now, where that does not mean writing it to a disk later. Best effort."""
+        with nogil:
+            madvise(self.c_mapping.data, self.c_mapping.bytes, POPULATE_WRITE)
 
     def settle(self) -> None:
         """Replace the private memory of a written file by a mapping of the file itself, in place: slices stay good."""

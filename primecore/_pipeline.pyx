@@ -41,7 +41,7 @@ cdef extern from "xxhash.h" nogil:
 
 
 cdef extern from "<time.h>" nogil:
-    ctypedef struct timespec:
+    cdef struct timespec:
         int64_t tv_sec
         int64_t tv_nsec
     int clock_gettime(int clock, timespec* out) noexcept
@@ -623,7 +623,7 @@ cdef class Pipeline:
             return LimitExceeded(
                 f"the store holds {MAX_POSITION:,} events, which is all it can", hint="start a new store"
             )
-        return self.log.failure(status)
+        return self.log.refusal()
 
     cdef object wrong_dimensions(self, event_t* event, uint32_t expected, str source):
         return InvalidEvent(

@@ -4,8 +4,12 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
-from primecore._keycell cimport prefix_slot_t, prime_hash64
+from primecore._keycell cimport prefix_slot_t
 from primecore._memory cimport Region
+
+
+cdef extern from "hash.h" nogil:
+    uint64_t prime_hash64(const void* text, size_t size, uint64_t seed)
 
 
 @cython.final

@@ -2,9 +2,11 @@
 # Everything but refusal() runs without the GIL. The names below can all be cimported from here.
 
 from libc.stdint cimport uint32_t
+from primecore._embedding cimport embedding_read
 from primecore._event cimport event_t, slice_t
 from primecore._json cimport SCAN_BLANK, SCAN_NO_MEMORY, SCAN_OK, json_check, scan_error_t
-from primecore._jsontree cimport json_canonical, json_equal, json_merge, json_plain_numbers
+from primecore._jsontree cimport json_canonical, json_equal, json_merge
+from primecore._jsonwrite cimport json_plain_numbers
 from primecore._literals cimport (
     check_entity_id, check_event_type, event_code_of, event_type_of, format_uuid, parse_double, parse_uuid,
 )
@@ -12,21 +14,15 @@ from primecore._buffers cimport (
     buffer_append, buffer_free, buffer_init, buffer_reserve, buffer_t, scratch_free, scratch_init, scratch_reset,
     scratch_t, scratch_take,
 )
+from primecore._payload cimport decode_payload, decode_trusted
 from primecore._refusal cimport refusal
 from primecore._times cimport format_time, parse_time
 
 
 # One line, without its ending and without a byte order mark. SCAN_OK, SCAN_BLANK, or the code that is in error[0].
 # Zeroes out[0] first. Slices of out[0] borrow from `line`, or from `scratch` where a string had escapes: reset it only
-# when the events scanned with it are done with. error[0] is written only when a code is returned.
+# when the events scanned with it are done with. error[0] is written only when a code is returned; its slices borrow from
+# `line` too.
 cdef int scan_line(
     const char* line, uint32_t size, event_t* out, scratch_t* scratch, scan_error_t* error
 ) noexcept nogil
-
-# For an event whose type, entity, payload and metadata are set (size 0: absent): checks all four as scan_line would, sets
-# `code` and the payload's fields. error[0].offset counts from the start of the payload, or of the metadata where the field
-# says so; it is 0 for the type and the entity.
-cdef int decode_payload(event_t* event, scratch_t* scratch, scan_error_t* error) noexcept nogil
-
-# The same fields from bytes that decode_payload or scan_line accepted before. SCAN_OK, or a code if they did not.
-cdef int decode_trusted(event_t* event, scratch_t* scratch) noexcept nogil

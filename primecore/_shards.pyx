@@ -13,7 +13,7 @@ from primecore._event cimport NONE32, slice_t
 from primecore._keycell cimport (
     KEY_BODY_BYTES, KEY_INLINE, KEY_LONG, KEY_UUID, UUID_TEXT_BYTES, key_cell_equal, key_cell_ref, key_cell_remove,
     key_cell_size, key_cell_t, key_cell_text, key_cell_write, key_is_ascii, key_long_t, key_prefix_size, prefix_slot_t,
-    prime_hash64, uuid_parse,
+    uuid_parse,
 )
 from primecore._memory cimport Arena, Epochs, Region
 from primecore._prefixes cimport MAX_PREFIX_BYTES, Prefixes
@@ -30,6 +30,10 @@ cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 highest)
     void* PyUnicode_DATA(object text)
     object PyUnicode_DecodeUTF8(const char* text, Py_ssize_t size, const char* errors)
+
+
+cdef extern from "hash.h" nogil:
+    uint64_t prime_hash64(const void* text, size_t size, uint64_t seed)
 
 
 cdef enum:

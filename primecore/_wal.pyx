@@ -373,6 +373,10 @@ cdef class Wal:
             job = sync_next_job(&self.sync, timeout_us)
         return {JOB_PREPARE: "prepare", JOB_SEAL: "seal", JOB_STOP: "stop"}.get(job, "")
 
+    def ask_to_seal(self) -> None:
+        """Let the helper thread look for sealed segments to list."""
+        sync_ask(&self.sync, JOB_SEAL)
+
     def poison(self, int error) -> None:
         """Let no further append through."""
         sync_poison(&self.sync, error)
@@ -390,6 +394,16 @@ cdef class Wal:
         cdef int64_t since = self.sync.syncing_since_us or load_acquire_i64(&self.sync.unsynced_since_us)
         cdef int64_t age = monotonic_us() - since if since else 0
         return age, max(age, self.sync.worst_unsynced_us), self.sync.sync_count
+
+    @property
+    def synced_segments(self) -> int:
+        """How many segments, from the oldest, are sealed and on stable storage whole, with their names."""
+        return self.sync.first_unsynced
+
+    @property
+    def batch_open(self) -> bool:
+        """Whether a batch was begun and neither committed nor aborted."""
+        return self.batch_offset != 0
 
     @property
     def error(self) -> int:

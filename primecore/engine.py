@@ -43,7 +43,7 @@ class Engine:
             self._lock = threading.Lock()
             self.views = Views()
             self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock)
-            self.pipeline.replay(self.log.last_position, progress)
+            self.pipeline.replay(self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
             self.runner = Runner(lambda: self.views.position, self.events.read)
         except BaseException:

@@ -24,7 +24,7 @@ class History(AtOnce):
         positions.reverse()
         return positions
 
-    def version(self, entity_id: str) -> int:
+    def count(self, entity_id: str) -> int:
         """How many events the entity has."""
         return self._reader.latest(entity_id)[0]
 

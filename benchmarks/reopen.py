@@ -1,0 +1,62 @@
+"""Opening a store by replay, in a new process each time, until it has answered its first question.
+
+Two stores: a million mixed events, and a million nodes with five million edges. Their files are in the page cache.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import common
+import graphs
+import workloads
+
+import primecore
+
+
+def measure(store: Path) -> dict[str, float]:
+    """Runs in the child: seconds to open, to answer, and what it took."""
+    begun = time.perf_counter()
+    with primecore.open(store) as prime:
+        opened = time.perf_counter() - begun
+        first = next(iter(prime.nodes(limit=1)))
+        degree = len(prime.neighbors(first.id))
+        answered = time.perf_counter() - begun
+        events = prime.position
+    return {
+        "open_s": opened,
+        "answer_s": answered,
+        "events": events,
+        "events_per_second": events / opened,
+        "degree_of_first": degree,
+    }
+
+
+def mixed(folder: Path, count: int) -> Path:
+    path = folder / f"mixed-{count}"
+    with primecore.open(common.fresh(path)) as prime, workloads.stream("mixed", count) as lines:
+        assert prime.ingest(lines).appended == count
+    return path
+
+
+def main() -> None:
+    arguments = common.parser(__doc__.splitlines()[0]).parse_args()
+    head, figures = common.start(arguments), {}
+    count = common.scaled(1_000_000, arguments.scale)
+    with common.workplace(arguments) as folder:
+        for name, make in (("mixed", mixed), ("graph", lambda where, n: graphs.build(where / f"graph-{n}", n))):
+            store = make(folder, count)
+            rounds = [common.child("reopen.py", "--measure", store) for _ in range(arguments.rounds)]
+            figures[name] = {**common.middle(rounds), "each_open_s": [one["open_s"] for one in rounds]}
+            common.say(f"{name}: {figures[name]['open_s']:.2f} s for {figures[name]['events']:,.0f} events")
+    common.finish("reopen", arguments, head, figures)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure(Path(sys.argv[2]))))
+    else:
+        main()

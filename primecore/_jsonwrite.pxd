@@ -1,0 +1,17 @@
+# JSON trees back to text: as they were written, or in canonical form. Knows nothing of where the trees come from.
+
+from libc.stdint cimport uint32_t
+from primecore._event cimport slice_t
+from primecore._json cimport tree_t
+from primecore._buffers cimport buffer_t, scratch_t
+
+
+# Appends the value `root`, compactly. Not canonical: what is not `rebuilt` is copied as it was written, keys too.
+# Canonical: everything is written anew, members in the order of their lists. 0, or -1: no memory.
+cdef int put_tree(tree_t* tree, uint32_t root, bint canonical, buffer_t* out, scratch_t* scratch) noexcept nogil
+
+# Appends the canonical form of a JSON number. 0, or -1: no memory.
+cdef int put_number(const char* text, uint32_t size, buffer_t* out) noexcept nogil
+
+# 1: every number is an integer of at most 18 digits, or a decimal without exponent of at most 15 digits; else 0. Trusts its input.
+cdef int json_plain_numbers(slice_t value) noexcept nogil

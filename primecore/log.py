@@ -1,0 +1,369 @@
+"""The log of one store: its files, their order, recovery, and room for the next event. Knows segments; no payload, no view.
+
+    with Log.open("memory") as log:
+        position = log.wal.last_position
+        log.wait_durable(position)
+
+Appending and reading go through `log.wal` (compiled, see _wal.pxd). One writer at a time calls `wal.append` and `make_room`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import warnings
+import weakref
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from primecore import lock, manifest, recovery
+from primecore._segment import Segment
+from primecore._wal import Wal
+from primecore.errors import (
+    CorruptLog,
+    DiskFull,
+    EnvironmentFailure,
+    InvalidArgument,
+    OutcomeUnknown,
+    PrimeError,
+    StorageFailure,
+    StoreClosed,
+    StoreForked,
+    StoreNotFound,
+    StorePoisoned,
+)
+from primecore.recovery import Finder, RecoveryReport, segment_name
+from primecore.segments import FileSegments, MemorySegments, SegmentSizes, create_store
+from primecore.storage import MAPPED_FILESYSTEMS, NETWORK_FILESYSTEMS, RealStorage, Storage
+
+SYNC_MODES = {"interval": 0, "always": 1, "never": 2}
+WAIT_SLICE_US = 100_000  # so that Ctrl-C interrupts a wait
+
+
+class LogStats(NamedTuple):
+    """`wal_bytes` counts records and headers, `allocated_bytes` the files. Ages are of events not yet on stable storage."""
+
+    wal_bytes: int
+    allocated_bytes: int
+    segments: int
+    durable_position: int
+    oldest_unsynced_ms: float
+    worst_unsynced_ms: float
+    syncs: int
+
+
+class Log:
+    """One open log. Made by `open`; `close()` it, or use it as a context manager."""
+
+    def __init__(self, wal: Wal, path: str | None, segments: FileSegments | MemorySegments, **facts: Any) -> None:
+        self.wal = wal
+        self.path = path
+        self.fsync: str = facts["fsync"]
+        self.read_only: bool = facts["read_only"]
+        self.store_uuid: str = facts["store_uuid"]
+        self.recovery: RecoveryReport | None = facts["report"]
+        self._segments = segments
+        self._finder: Finder | None = facts["finder"]
+        self._closed = False
+        # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
+        self._finalizer = weakref.finalize(self, segments.close)
+
+    # --- opening
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None,
+        *,
+        storage: Storage | None = None,
+        fsync: str = "interval",
+        fsync_interval_ms: float = 100,
+        read_only: bool = False,
+        create: bool = True,
+        force: bool = False,
+        backend: str = "auto",
+        segment_sizes: SegmentSizes | None = None,
+    ) -> Log:
+        """Open the log in directory `path`, recovering it first; None opens one in memory.
+
+        `fsync`: "interval", "always" or "never". `read_only` takes no lock and changes no byte. `force` opens a store on a
+        network file system. `backend`: "mapping", "pwrite", or "auto" for what the file system does well.
+
+        Raises StoreNotFound, StoreLocked, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
+        """
+        if fsync not in SYNC_MODES:
+            raise InvalidArgument(f"fsync is {fsync!r}", hint='use "interval", "always" or "never"')
+        if not fsync_interval_ms > 0:
+            raise InvalidArgument(f"fsync_interval_ms is {fsync_interval_ms!r}", hint="use a number of milliseconds above 0")
+        if backend not in ("auto", "mapping", "pwrite"):
+            raise InvalidArgument(f"backend is {backend!r}", hint='use "auto", "mapping" or "pwrite"')
+        sizes = segment_sizes or SegmentSizes()
+        if path is None:
+            return cls._open_in_memory(fsync, sizes)
+        directory, storage = os.path.abspath(os.fspath(path)), storage or RealStorage()
+        try:
+            if read_only:
+                return cls._open_reader(directory, storage, fsync)
+            return cls._open_writer(directory, storage, fsync, fsync_interval_ms, create, force, backend, sizes)
+        except OSError as error:
+            raise _failure(error, directory) from error
+
+    @classmethod
+    def _open_in_memory(cls, fsync: str, sizes: SegmentSizes) -> Log:
+        wal = Wal()
+        segments = MemorySegments(wal, sizes)
+        wal.adopt([segments.first()], writable=True, in_memory=True)
+        facts = {"fsync": fsync, "read_only": False, "store_uuid": segments.store_uuid.hex(), "report": None, "finder": None}
+        return cls(wal, None, segments, **facts)
+
+    @classmethod
+    def _open_reader(cls, directory: str, storage: Storage, fsync: str) -> Log:
+        known = manifest.load(storage, directory) if storage.is_directory(directory) else None
+        if known is None:
+            raise _not_found(directory)
+        finder = Finder(storage, directory, known, writable=False, written=False)
+        found = finder.find()
+        wal = Wal()
+        wal.adopt(found.segments, writable=False, last_time_us=found.last_time_us)
+        wal.follow(finder.last_position, min(found.promised_position, finder.last_position))
+        report = recovery.describe(found, finder.last_position - known.first_position + 1)
+        facts = {"fsync": fsync, "read_only": True, "store_uuid": known.store_uuid, "report": report, "finder": finder}
+        return cls(wal, directory, MemorySegments(wal, SegmentSizes()), **facts)
+
+    @classmethod
+    def _open_writer(
+        cls,
+        directory: str,
+        storage: Storage,
+        fsync: str,
+        fsync_interval_ms: float,
+        create: bool,
+        force: bool,
+        backend: str,
+        sizes: SegmentSizes,
+    ) -> Log:
+        if not create and not storage.is_directory(directory):
+            raise _not_found(directory)
+        storage.make_directory(directory)
+        kind = storage.filesystem(directory)
+        if kind in NETWORK_FILESYSTEMS and not force:
+            raise StorageFailure(
+                f"{directory} is on a network file system ({kind})",
+                hint="such systems lose locks and syncs: use a local disk, or force it",
+            )
+        written = backend == "pwrite" or (backend == "auto" and kind not in MAPPED_FILESYSTEMS)
+        held = lock.acquire(storage, directory)
+        try:
+            known = manifest.load(storage, directory)
+            if known is None:
+                if not create:
+                    raise _not_found(directory)
+                known = create_store(storage, directory, sizes)
+            finder, report = recovery.recover(storage, directory, known, written)
+            wal = Wal()
+            segments = FileSegments(wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs")
+            wal.adopt(
+                finder.segments, writable=True, last_time_us=finder.last_time_us, durable_position=finder.last_position
+            )
+            segments.start(SYNC_MODES[fsync], int(fsync_interval_ms * 1000))
+        except BaseException:
+            held.close()
+            raise
+        facts = {"fsync": fsync, "read_only": False, "store_uuid": known.store_uuid, "report": report, "finder": None}
+        return cls(wal, directory, segments, **facts)
+
+    # --- the writer
+
+    def make_room(self, nbytes: int) -> None:
+        """Make room for a record of `nbytes` (`wal.record_bytes`), taking an open batch along to the new segment.
+
+        Raises DiskFull (nothing was written, and it heals), StorePoisoned, StoreClosed, StoreForked, StorageFailure.
+        """
+        self._check()
+        if self.wal.status != "ok":
+            raise self.refusal()
+        try:
+            self._segments.make_room(nbytes)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(
+                    f"no room for the next segment of {self.path}: {os.strerror(error.errno)}",
+                    hint="nothing was written; free some space and try again",
+                ) from error
+            self.wal.poison(error.errno or errno.EIO)
+            raise _failure(error, self.path or "") from error
+
+    def refusal(self) -> PrimeError:
+        """The error that says why the log takes no appends now."""
+        status = self.wal.status
+        if status == "forked":
+            return _forked()
+        if status == "closed" or self._closed:
+            return StoreClosed("the store was closed")
+        if status == "poisoned":
+            what = os.strerror(self.wal.error)
+            return StorePoisoned(
+                f"an earlier write or sync of {self.path} failed ({what})",
+                hint=f"events up to position {self.wal.durable_position} are safe; "
+                "reading goes on; mend the disk, then open the store again",
+            )
+        if status == "read-only":
+            return InvalidArgument("the store was opened read-only", hint="open it without read_only=True to write")
+        return EnvironmentFailure(f"the log is {status}")
+
+    def unreadable(self, position: int) -> PrimeError:
+        """The error that says why the event at `position` cannot be read."""
+        if self._closed or self.wal.forked:
+            return self.refusal()
+        return CorruptLog(
+            f"the event at position {position} of {self.path} is not what was written",
+            path=self.path or "",
+            position=position,
+            hint="look with `prime verify`; save the rest with `prime repair --salvage NEWDIR`",
+        )
+
+    # --- durability
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Wait until everything committed so far is on stable storage; gives the durable position.
+
+        `timeout` in seconds: when it is over, the durable position so far is given. Raises as `wait_durable`.
+        """
+        self.wait_durable(self.wal.committed_position, timeout)
+        return int(self.wal.durable_position)
+
+    def wait_durable(self, position: int, timeout: float | None = None) -> bool:
+        """Wait until `position` is on stable storage; False when `timeout` (seconds) is over first.
+
+        Raises OutcomeUnknown if a sync fails meanwhile, StorePoisoned if one failed before, StoreClosed, StoreForked.
+        """
+        self._check()
+        if position <= self.wal.durable_position or self.read_only:
+            return bool(position <= self.wal.durable_position)
+        if position > self.wal.committed_position:
+            raise InvalidArgument(f"position {position} is not in the log yet, which ends at {self.wal.committed_position}")
+        if self.wal.status == "poisoned":
+            raise self.refusal()
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left_us = WAIT_SLICE_US if until is None else int(min(WAIT_SLICE_US, (until - time.monotonic()) * 1e6))
+            result = self.wal.wait(position, max(left_us, 0))
+            if result == 0:
+                return True
+            if result < 0:
+                raise OutcomeUnknown(
+                    f"syncing {self.path} failed ({os.strerror(-result)}) while position {position} waited",
+                    hint="whether it survives is known after the store is opened again",
+                )
+            if self._closed:
+                raise StoreClosed("the store was closed")
+            if until is not None and time.monotonic() >= until:
+                return False
+
+    # --- readers
+
+    def refresh(self) -> int:
+        """Read-only logs: take in what the owner appended since; gives the last position.
+
+        A position lower than before means that the owner recovered to an earlier end: everything read must be read anew.
+        Raises StorageFailure.
+        """
+        self._check()
+        if self._finder is None:
+            return int(self.wal.last_position)
+        try:
+            return self._segments_follow(self._finder)
+        except OSError as error:
+            raise _failure(error, self.path or "") from error
+
+    def _segments_follow(self, finder: Finder) -> int:
+        while True:
+            before = finder.segments[-1] if finder.segments else None
+            if before is not None:
+                before.walk()
+            name = segment_name(finder.last_position + 1)
+            path = os.path.join(finder.directory, name)
+            if before is None or before.base_position == finder.last_position + 1 or not finder.storage.is_file(path):
+                break
+            before.walk()  # whatever came before the owner moved on
+            if segment_name(finder.last_position + 1) != name:
+                continue
+            try:
+                segment = Segment.open(finder.storage.map(path, writable=False))
+            except ValueError:
+                break
+            if segment.header.previous_bytes != before.tail or segment.header.store_uuid.hex() != self.store_uuid:
+                break
+            finder.segments.append(segment)
+            self.wal.extend(segment)
+        self.wal.follow(finder.last_position, min(finder.promised, finder.last_position))
+        return int(self.wal.last_position)
+
+    # --- the rest
+
+    def stats(self) -> LogStats:
+        """Figures about the log, now."""
+        age_us, worst_us, syncs = self.wal.sync_times_us()
+        segments = self.wal.segment_list
+        return LogStats(
+            wal_bytes=sum(segment.tail for segment in segments),
+            allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
+            segments=len(segments),
+            durable_position=self.wal.durable_position,
+            oldest_unsynced_ms=age_us / 1000,
+            worst_unsynced_ms=worst_us / 1000,
+            syncs=syncs,
+        )
+
+    def close(self) -> None:
+        """Bring everything to stable storage and let go of the store. May be called again.
+
+        Raises OutcomeUnknown or StorageFailure where that fails; the store is closed all the same.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._finalizer.detach()
+        try:
+            self._segments.close()
+        except OSError as error:
+            raise _failure(error, self.path or "") from error
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and self.path and not self.read_only:
+            warnings.warn(f"the log of {self.path} was not closed", ResourceWarning, stacklevel=2, source=self)
+
+    def _check(self) -> None:
+        if self.wal.forked:
+            raise _forked()
+        if self._closed:
+            raise StoreClosed("the store was closed")
+
+
+def _not_found(directory: str) -> StoreNotFound:
+    return StoreNotFound(f"there is no store in {directory}", hint="check the path; opening it for writing makes one")
+
+
+def _forked() -> StoreForked:
+    return StoreForked(
+        "this store was opened by the process that forked this one",
+        hint="open it again here, read_only=True while the parent has it",
+    )
+
+
+def _failure(error: OSError, path: str) -> EnvironmentFailure:
+    where = error.filename or path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"no room at {where}: {error.strerror}", hint="free some space and try again")
+    return StorageFailure(
+        f"{where}: {error.strerror or error}", hint="nothing was taken for a torn tail; check permissions and the disk"
+    )

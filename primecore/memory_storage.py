@@ -1,0 +1,206 @@
+"""A disk in memory that can lose what was not synced. For tests and simulations; knows files, not what is in them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from dataclasses import dataclass, field
+
+from primecore._mapping import Mapping
+
+SECTOR_BYTES = 512
+
+
+@dataclass
+class _File:
+    content: Mapping | bytes
+    synced: bytes = b""  # of small files; a Mapping keeps its own
+
+
+@dataclass
+class _Directory:
+    handle: Mapping
+    # What the entries were at the last sync that is known here, and each change since: (name -> file or None).
+    settled: dict[str, _File] = field(default_factory=dict)
+    settled_changes: int = 0
+    changes: list[dict[str, _File | None]] = field(default_factory=list)
+    now: dict[str, _File] = field(default_factory=dict)
+
+
+class _Lock:
+    def __init__(self, locks: set[str], path: str) -> None:
+        self.locks, self.path = locks, path
+
+    def close(self) -> None:
+        self.locks.discard(self.path)
+
+
+class MemoryStorage:
+    """Files in memory. `room_bytes` limits what `prepare` may allocate, to play a full disk."""
+
+    def __init__(self, *, room_bytes: int | None = None) -> None:
+        self.directories: dict[str, _Directory] = {}
+        self.locks: set[str] = set()
+        self.room_bytes = room_bytes
+
+    # --- names
+
+    def make_directory(self, path: str) -> None:
+        path = os.path.normpath(path)
+        if path not in self.directories:
+            self.directories[path] = _Directory(Mapping.directory())
+
+    def is_file(self, path: str) -> bool:
+        directory, name = os.path.split(os.path.normpath(path))
+        return directory in self.directories and name in self.directories[directory].now
+
+    def is_directory(self, path: str) -> bool:
+        return os.path.normpath(path) in self.directories
+
+    def names(self, path: str) -> list[str]:
+        return sorted(self._directory(path).now)
+
+    def replace(self, source: str, target: str) -> None:
+        file = self._file(source)
+        here, name = self._place(source)
+        there, new_name = self._place(target)
+        if here is there:
+            self._change(here, {name: None, new_name: file})
+        else:
+            self._change(there, {new_name: file})
+            self._change(here, {name: None})
+
+    def remove(self, path: str) -> None:
+        self._file(path)
+        directory, name = self._place(path)
+        self._change(directory, {name: None})
+
+    def sync_directory(self, path: str) -> None:
+        self._directory(path).handle.sync()
+
+    def directory(self, path: str) -> Mapping:
+        return self._directory(path).handle
+
+    def _directory(self, path: str) -> _Directory:
+        try:
+            return self.directories[os.path.normpath(path)]
+        except KeyError:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+
+    def _place(self, path: str) -> tuple[_Directory, str]:
+        parent, name = os.path.split(os.path.normpath(path))
+        return self._directory(parent), name
+
+    def _file(self, path: str) -> _File:
+        directory, name = self._place(path)
+        try:
+            return directory.now[name]
+        except KeyError:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+
+    def _change(self, directory: _Directory, entries: dict[str, _File | None]) -> None:
+        directory.changes.append(entries)
+        directory.handle.note_change()
+        _apply(directory.now, entries)
+
+    # --- contents
+
+    def read(self, path: str) -> bytes:
+        return bytes(memoryview(self._file(path).content))
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        directory, name = self._place(path)
+        self._change(directory, {name: _File(bytes(data), bytes(data))})
+
+    def prepare(self, path: str, nbytes: int) -> None:
+        if self.room_bytes is not None:
+            if nbytes > self.room_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            self.room_bytes -= nbytes
+        directory, name = self._place(path)
+        self._change(directory, {name: _File(Mapping.memory(nbytes, simulates_disk=True))})
+
+    def extend(self, path: str, nbytes: int) -> None:
+        file = self._file(path)
+        old = bytes(memoryview(file.content))
+        if len(old) < nbytes:
+            file.content = _memory(old + bytes(nbytes - len(old)))
+
+    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+        file = self._file(path)
+        if isinstance(file.content, bytes):
+            file.content = _memory(file.content)
+        return file.content
+
+    def evict(self, path: str) -> None:
+        self._file(path)
+
+    def lock(self, path: str, note: bytes) -> _Lock:
+        if path in self.locks:
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), path)
+        self.write(path, note)
+        self.locks.add(path)
+        return _Lock(self.locks, path)
+
+    def filesystem(self, path: str) -> str:
+        return "memory"
+
+    # --- the point of it
+
+    def crash_clone(self, rng: random.Random, *, keep_everything: bool = False) -> MemoryStorage:
+        """The disk as power loss could leave it now: synced bytes and entries, and of the rest what `rng` picks.
+
+        Bytes are kept or lost sector by sector (512 bytes), directory changes one by one. With `keep_everything` this
+        is kill -9 instead: all that was written is there.
+        """
+        clone = MemoryStorage(room_bytes=self.room_bytes)
+        clones: dict[int, _File] = {}
+        odds = rng.choice((0.0, 0.1, 0.5, 0.9, 1.0))
+        for path, directory in self.directories.items():
+            covered = directory.handle.synced_changes
+            entries: dict[str, _File] = {}
+            for number, change in enumerate(directory.changes):
+                if keep_everything or number < covered or rng.random() < odds:
+                    _apply(entries, change)
+            copy = clone.directories[path] = _Directory(Mapping.directory())
+            for name, file in entries.items():
+                if id(file) not in clones:
+                    clones[id(file)] = _clone_file(file, rng, odds, keep_everything)
+                clone._change(copy, {name: clones[id(file)]})
+            copy.handle.sync()
+        return clone
+
+    def patch(self, path: str, offset: int, data: bytes) -> None:
+        """Overwrite bytes behind everyone's back, and on the simulated disk too: damage."""
+        file = self._file(path)
+        content = bytearray(memoryview(file.content))
+        content[offset : offset + len(data)] = data
+        file.content = _memory(bytes(content)) if isinstance(file.content, Mapping) else bytes(content)
+
+
+def _apply(entries: dict[str, _File], change: dict[str, _File | None]) -> None:
+    for name, file in change.items():
+        if file is None:
+            entries.pop(name, None)
+        else:
+            entries[name] = file
+
+
+def _memory(content: bytes) -> Mapping:
+    mapping = Mapping.memory(len(content), simulates_disk=True)
+    memoryview(mapping)[:] = content
+    mapping.sync()
+    return mapping
+
+
+def _clone_file(file: _File, rng: random.Random, odds: float, keep_everything: bool) -> _File:
+    now = bytes(memoryview(file.content))
+    if keep_everything or isinstance(file.content, bytes):
+        return _File(_memory(now) if isinstance(file.content, Mapping) else now, now)
+    disk = bytearray(file.content.synced_copy())
+    for start in range(0, len(now), SECTOR_BYTES):
+        end = start + SECTOR_BYTES
+        if disk[start:end] != now[start:end] and rng.random() < odds:
+            disk[start:end] = now[start:end]
+    return _File(_memory(bytes(disk)))

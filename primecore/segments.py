@@ -1,0 +1,269 @@
+"""The segments of an open log as files: rotation, the one prepared ahead, sealing, closing. Knows names and order, no record.
+
+Two threads meet here. The writer calls `make_room`; the helper thread prepares the next file and lists sealed segments in
+the manifest, which nobody else touches before it has ended. `_spare_lock` guards the prepared file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import threading
+import time
+import uuid
+from typing import NamedTuple
+
+from primecore import manifest
+from primecore._mapping import Mapping
+from primecore._segment import Segment, SegmentHeader
+from primecore._wal import Wal
+from primecore.errors import CorruptLog
+from primecore.manifest import Manifest, SealedSegment
+from primecore.recovery import LOOK, segment_name
+from primecore.storage import Locked, Storage
+
+MIB = 1 << 20
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class SegmentSizes(NamedTuple):
+    """How segments grow: the n-th has `first_bytes` * 2**(n-1), up to `max_bytes`. Multiples of 8 above 8 KiB."""
+
+    first_bytes: int = MIB
+    max_bytes: int = 64 * MIB
+
+    def of(self, segment_id: int, needed_bytes: int = 0) -> int:
+        """Size of the segment with this ordinal, if it must hold `needed_bytes`."""
+        size = min(self.max_bytes, self.first_bytes << min(segment_id - 1, 40))
+        if needed_bytes > size:
+            size = (needed_bytes + MIB - 1) // MIB * MIB
+        return size
+
+
+def new_header(store_uuid: bytes, mapping: Mapping, before: Segment | None, used_bytes: int, chain: bytes) -> SegmentHeader:
+    """The header of the segment that follows `before`, or takes its place where that holds no event."""
+    if before is None:
+        segment_id, base_position = 1, 1
+    elif before.event_count:
+        segment_id, base_position = before.segment_id + 1, before.last_position + 1
+    else:
+        segment_id, base_position = before.segment_id, before.base_position
+        used_bytes, chain = before.header.previous_bytes, before.header.previous_chain
+    now_us = time.time_ns() // 1000
+    salt = int.from_bytes(secrets.token_bytes(8), "little")
+    return SegmentHeader(store_uuid, segment_id, base_position, used_bytes, chain, salt, mapping.nbytes, now_us)
+
+
+class MemorySegments:
+    """Segments without files."""
+
+    def __init__(self, wal: Wal, sizes: SegmentSizes) -> None:
+        self.wal = wal
+        self.sizes = sizes
+        self.store_uuid = uuid.uuid4().bytes
+
+    def first(self) -> Segment:
+        """The first segment."""
+        mapping = Mapping.memory(self.sizes.first_bytes)
+        return Segment.create(mapping, new_header(self.store_uuid, mapping, None, 0, bytes(16)))
+
+    def make_room(self, nbytes: int) -> None:
+        """Rotate, if the record does not fit. Raises OSError."""
+        if self.wal.has_room(nbytes):
+            return
+        before = self.wal.segment_list[-1]
+        mapping = Mapping.memory(self.sizes.of(before.segment_id + 1, self.wal.bytes_needed(nbytes)))
+        self.wal.rotate(Segment.create(mapping, new_header(self.store_uuid, mapping, before, before.tail, bytes(16))))
+
+    def close(self) -> None:
+        """End appends."""
+        self.wal.stop()
+
+
+class FileSegments:
+    """Segments in files, with the threads that look after them. `start` begins, `close` ends."""
+
+    def __init__(
+        self,
+        wal: Wal,
+        storage: Storage,
+        directory: str,
+        known: Manifest,
+        sizes: SegmentSizes,
+        held: Locked,
+        *,
+        written: bool,
+        populate: bool,
+    ) -> None:
+        self.wal = wal
+        self.storage = storage
+        self.directory = directory
+        self.wal_directory = os.path.join(directory, "wal")
+        self.manifest = known
+        self.sizes = sizes
+        self._held = held
+        self._written = written
+        self._populate = populate
+        self._spare_lock = threading.Lock()
+        self._spare: tuple[str, Mapping] | None = None
+        self._helper = threading.Thread(target=self._help, name="prime-log-helper", daemon=True)
+        self._closed = False
+
+    def start(self, mode: int, interval_us: int) -> None:
+        """Start the sync thread and the helper. Raises OSError."""
+        for segment in self.wal.segment_list[:-1]:
+            segment.mapping.settle()
+        self.wal.start_sync(mode, interval_us, self.storage.directory(self.wal_directory))
+        if self._unlisted():
+            self.wal.ask_to_seal()
+        self._helper.start()
+
+    def make_room(self, nbytes: int) -> None:
+        """Rotate, if a record of `nbytes` does not fit. Raises OSError."""
+        with self._spare_lock:
+            if self.wal.has_room(nbytes):
+                return
+            before = self.wal.segment_list[-1]
+            needed = self.wal.bytes_needed(nbytes)
+            if self._spare is not None and self._spare[1].nbytes < needed:
+                self._drop_spare()
+            if self._spare is None:
+                self._spare = self._prepare(self.sizes.of(before.segment_id + 1, needed))
+            temporary, mapping = self._spare
+            used_bytes, chain = self.wal.finish_active()
+            header = new_header(before.header.store_uuid, mapping, before, used_bytes, chain)
+            segment = Segment.create(mapping, header)
+            if before.event_count == 0:
+                mapping.sync()  # it replaces a segment whose header is on stable storage
+            self.storage.replace(temporary, os.path.join(self.wal_directory, segment_name(header.base_position)))
+            self._spare = None
+            self.wal.rotate(segment)
+            before.mapping.settle()
+
+    def close(self) -> None:
+        """Sync, mark the end as clean, list what is sealed, let go of the lock. Raises OSError; is closed all the same."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if not self.wal.forked:
+                self._finish()
+        finally:
+            self._held.close()
+
+    def _finish(self) -> None:
+        failed = 0
+        if not self.wal.error:
+            failed = self.wal.wait(self.wal.committed_position, -1)
+        clean = not failed and not self.wal.error and not self.wal.batch_open
+        self.wal.stop()
+        if self._helper.is_alive() and self._helper is not threading.current_thread():
+            self._helper.join()
+        with contextlib.suppress(OSError):
+            self._drop_spare()
+        if failed or self.wal.error:
+            code = -failed or self.wal.error
+            if failed:
+                raise OSError(code, os.strerror(code), self.directory)
+            return
+        segment = self.wal.segment_list[-1]
+        segment.promise(segment.last_position, clean)
+        segment.mapping.sync()
+        if self._unlisted() or self.manifest.durable_position < self.wal.durable_position:
+            self._seal()
+
+    # --- the helper thread
+
+    def _help(self) -> None:
+        while True:
+            job = self.wal.next_job(-1)
+            if job == "stop":
+                return
+            try:
+                if job == "prepare":
+                    with self._spare_lock:
+                        if self._spare is None:
+                            self._spare = self._prepare(self.sizes.of(self.wal.segment_list[-1].segment_id + 1))
+                elif job == "seal":
+                    self._seal()
+            except OSError as error:
+                # A file that could not be prepared holds nothing: the writer will meet the same error, and say so.
+                if job == "seal":
+                    self.wal.poison(error.errno or errno.EIO)
+
+    def _prepare(self, nbytes: int) -> tuple[str, Mapping]:
+        path = os.path.join(self.wal_directory, "next.tmp")
+        self.storage.prepare(path, nbytes)
+        mapping = self.storage.map(path, writable=True, written=self._written)
+        if self._populate:
+            mapping.populate()
+        return path, mapping
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            path, _ = self._spare
+            self._spare = None
+            self.storage.remove(path)
+
+    def _unlisted(self) -> list[SealedSegment]:
+        # What a segment's end looks like stands in the header of its successor.
+        listed = self.manifest.segments[-1].segment_id if self.manifest.segments else 0
+        segments = [segment for segment in self.wal.segment_list[: self.wal.synced_segments + 1] if segment.event_count]
+        segments += [segment for segment in self.wal.segment_list[-1:] if segment not in segments]
+        return [
+            SealedSegment(
+                segment.segment_id,
+                segment.base_position,
+                segment.last_position,
+                successor.header.previous_bytes,
+                successor.header.previous_chain.hex(),
+            )
+            for segment, successor in zip(segments, segments[1:], strict=False)
+            if segment.segment_id > listed and successor.segment_id == segment.segment_id + 1
+        ]
+
+    def _seal(self) -> None:
+        known = self.manifest._replace(
+            segments=self.manifest.segments + tuple(self._unlisted()), durable_position=self.wal.durable_position
+        )
+        try:
+            manifest.store(self.storage, self.directory, known)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            return  # the old one still holds; the next segment, or closing, tries again
+        self.manifest = known
+
+
+def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manifest:
+    """Make the first segment, then the manifest that says so. Raises CorruptLog, OSError."""
+    wal = os.path.join(directory, "wal")
+    storage.make_directory(wal)
+    for name in storage.names(wal):
+        path = os.path.join(wal, name)
+        # An earlier attempt may have stopped before the manifest: its segment is empty. Anything else is a lost manifest.
+        if name != segment_name(1) and not name.endswith(".tmp"):
+            raise _lost_manifest(directory, path)
+        if any(memoryview(storage.map(path, writable=False))[4096:8192]):
+            raise _lost_manifest(directory, path)
+        storage.remove(path)
+    known = Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)
+    path = os.path.join(wal, segment_name(1))
+    storage.prepare(path + ".tmp", sizes.first_bytes)
+    mapping = storage.map(path + ".tmp", writable=True)
+    Segment.create(mapping, new_header(bytes.fromhex(known.store_uuid), mapping, None, 0, bytes(16)))
+    mapping.sync()
+    storage.replace(path + ".tmp", path)
+    storage.sync_directory(wal)
+    manifest.store(storage, directory, known)
+    return known
+
+
+def _lost_manifest(directory: str, path: str) -> CorruptLog:
+    return CorruptLog(
+        f"{os.path.join(directory, manifest.NAME)} is missing, but {path} holds events; nothing was changed",
+        path=path,
+        hint=LOOK,
+    )

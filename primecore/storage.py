@@ -1,0 +1,278 @@
+"""The file seam: every file operation of the log goes through one of these. Knows files; not what is in them.
+
+`RealStorage` is the disk. `MemoryStorage` simulates one and can lose what was not synced (`crash_clone`).
+`FaultyStorage` wraps either and lets the n-th operation fail. Paths are strings; all raise OSError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import Protocol
+
+from primecore._mapping import Faults, Mapping
+
+ZEROS = bytes(1 << 20)
+NETWORK_FILESYSTEMS = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "fuse.glusterfs", "webdav")
+)
+MAPPED_FILESYSTEMS = frozenset(("ext4", "xfs", "tmpfs", "memory"))
+
+
+class Locked(Protocol):
+    """A lock that is held. `close()` lets go of it."""
+
+    def close(self) -> None: ...
+
+
+class Storage(Protocol):
+    """What the log asks of a file system. All paths are absolute or relative to the process, as given."""
+
+    def make_directory(self, path: str) -> None:
+        """Make it (0700) if it is absent, parents too."""
+
+    def is_file(self, path: str) -> bool:
+        """Whether a file is there."""
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a directory is there."""
+
+    def names(self, path: str) -> list[str]:
+        """Names in a directory, sorted."""
+
+    def read(self, path: str) -> bytes:
+        """The whole of a small file."""
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        """Create or replace the contents of a file (0600) and bring them to stable storage."""
+
+    def prepare(self, path: str, nbytes: int) -> None:
+        """Create a file of zeros whose room is allocated and synced. Leaves nothing behind when it fails."""
+
+    def extend(self, path: str, nbytes: int) -> None:
+        """Let a file that is shorter than `nbytes` have that size, with zeros behind what it holds."""
+
+    def replace(self, source: str, target: str) -> None:
+        """Rename, replacing the target."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+
+    def sync_directory(self, path: str) -> None:
+        """Bring a directory's entries to stable storage."""
+
+    def directory(self, path: str) -> Mapping:
+        """A handle whose sync does the same."""
+
+    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+        """Map a file whole, after reading all of it once, so that a read error is an OSError here and no signal later."""
+
+    def evict(self, path: str) -> None:
+        """Forget cached bytes that are not waiting to be written, so that the next read asks the disk."""
+
+    def lock(self, path: str, note: bytes) -> Locked:
+        """Take the lock file for this process and write `note` into it. Raises BlockingIOError when it is taken."""
+
+    def filesystem(self, path: str) -> str:
+        """The kind of file system that holds `path`; "" where that cannot be told."""
+
+
+class RealStorage:
+    """The disk."""
+
+    def make_directory(self, path: str) -> None:
+        if os.path.isdir(path):
+            return
+        parent = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(parent):
+            self.make_directory(parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        self.sync_directory(parent)
+
+    def is_file(self, path: str) -> bool:
+        return os.path.isfile(path)
+
+    def is_directory(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def names(self, path: str) -> list[str]:
+        return sorted(os.listdir(path))
+
+    def read(self, path: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def prepare(self, path: str, nbytes: int) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _fill(fd, 0, nbytes)
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(fd)
+
+    def extend(self, path: str, nbytes: int) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            _fill(fd, os.fstat(fd).st_size, nbytes)
+        finally:
+            os.close(fd)
+
+    def replace(self, source: str, target: str) -> None:
+        os.rename(source, target)
+
+    def remove(self, path: str) -> None:
+        os.unlink(path)
+
+    def sync_directory(self, path: str) -> None:
+        handle = self.directory(path)
+        try:
+            handle.sync()
+        finally:
+            handle.close()
+
+    def directory(self, path: str) -> Mapping:
+        return Mapping.directory(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+        fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+        mapping = Mapping.file(fd, os.fstat(fd).st_size, writable=writable, written=written)
+        mapping.load()
+        return mapping
+
+    def evict(self, path: str) -> None:
+        if not hasattr(os, "posix_fadvise"):
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
+    def lock(self, path: str, note: bytes) -> Locked:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, note, 0)
+        except BaseException:
+            os.close(fd)
+            raise
+        return os.fdopen(fd, "rb", buffering=0)
+
+    def filesystem(self, path: str) -> str:
+        try:
+            device = os.stat(path).st_dev
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
+                lines = [line.split() for line in table]
+        except OSError:
+            return ""
+        wanted = f"{os.major(device)}:{os.minor(device)}"
+        for fields in lines:
+            if fields[2] == wanted:
+                return fields[fields.index("-") + 1]
+        return ""
+
+
+def _write_all(fd: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _fill(fd: int, start: int, end: int) -> None:
+    if start >= end:
+        return
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, start, end - start)
+    # Allocated blocks that were never written stall appends for tens of milliseconds while the journal marks them.
+    offset = start
+    while offset < end:
+        offset += os.pwrite(fd, ZEROS[: min(len(ZEROS), end - offset)], offset)
+    os.fsync(fd)
+
+
+class FaultyStorage:
+    """Another storage whose n-th operation fails: `faults.arm(n, errno.EIO)`. Reads and syncs count like all others."""
+
+    def __init__(self, inner: Storage, faults: Faults) -> None:
+        self.inner = inner
+        self.faults = faults
+
+    def make_directory(self, path: str) -> None:
+        self.faults.check(path)
+        self.inner.make_directory(path)
+
+    def is_file(self, path: str) -> bool:
+        return self.inner.is_file(path)
+
+    def is_directory(self, path: str) -> bool:
+        return self.inner.is_directory(path)
+
+    def names(self, path: str) -> list[str]:
+        self.faults.check(path)
+        return self.inner.names(path)
+
+    def read(self, path: str) -> bytes:
+        self.faults.check(path)
+        return self.inner.read(path)
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        try:
+            self.faults.check(path)
+        except OSError:
+            self.inner.write(path, memoryview(data)[: len(data) // 2])
+            raise
+        self.inner.write(path, data)
+
+    def prepare(self, path: str, nbytes: int) -> None:
+        self.faults.check(path)
+        self.inner.prepare(path, nbytes)
+
+    def extend(self, path: str, nbytes: int) -> None:
+        self.faults.check(path)
+        self.inner.extend(path, nbytes)
+
+    def replace(self, source: str, target: str) -> None:
+        self.faults.check(source)
+        self.inner.replace(source, target)
+
+    def remove(self, path: str) -> None:
+        self.faults.check(path)
+        self.inner.remove(path)
+
+    def sync_directory(self, path: str) -> None:
+        self.faults.check(path)
+        self.inner.sync_directory(path)
+
+    def directory(self, path: str) -> Mapping:
+        mapping = self.inner.directory(path)
+        mapping.share_faults(self.faults)
+        return mapping
+
+    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+        self.faults.check(path)
+        mapping = self.inner.map(path, writable=writable, written=written)
+        mapping.share_faults(self.faults)
+        return mapping
+
+    def evict(self, path: str) -> None:
+        self.inner.evict(path)
+
+    def lock(self, path: str, note: bytes) -> Locked:
+        self.faults.check(path)
+        return self.inner.lock(path, note)
+
+    def filesystem(self, path: str) -> str:
+        return self.inner.filesystem(path)
