@@ -134,9 +134,10 @@ def join_path(int index, step) -> str:
     """One step of a path, with what separates it from the step before."""
     if isinstance(step, int):
         return f"[{step}]"
-    if PLAIN_KEY.match(step):
-        return step if index == 0 else f".{step}"
-    return f"[{json.dumps(step, ensure_ascii=False)}]"
+    quoted = json.dumps(step, ensure_ascii=False)
+    if index == 0:
+        return quoted[1:len(quoted) - 1] or quoted
+    return f".{step}" if PLAIN_KEY.match(step) else f"[{quoted}]"
 
 
 cdef str _found(int code, int kind, str rest):
