@@ -93,6 +93,7 @@ cdef int walk_noting_one(
 
 
 cdef int walk_metadata(parser_t* parser, fields_t* fields) noexcept nogil:
+    fields.metadata_end = parser.end
     return walk_noting_one(parser, 1, b"embedding", 9, AT_METADATA_EMBEDDING, fields)
 
 

@@ -83,6 +83,7 @@ ctypedef struct scan_error_t:
     slice_t key                     # raw text of the key that is meant, without quotes; size 0: none. Borrows from the text
     uint8_t found                   # json_kind of what stands there, where a code expects something else
     const char* at                  # where in the text: good only as long as the text is
+    slice_t other                   # the text that offset counts in, where it is not the one that was handed in; size 0: it is
 
 
 # Whole texts. 0: fine, else a scan_error (also in error[0].code).

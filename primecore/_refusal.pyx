@@ -161,6 +161,9 @@ cdef str _found(int code, int kind, str rest):
 
 
 cdef object refusal(const scan_error_t* error, const char* text, uint32_t size, str source, long line):
+    if error.other.size:
+        text = error.other.data
+        size = error.other.size
     cdef uint32_t offset = error.offset if error.offset < size else size
     cdef str field = error.field.data[:error.field.size].decode("ascii") if error.field.size else ""
     # Only what stands before the fault is known to be UTF-8.

@@ -15,14 +15,16 @@ from primecore._json cimport (
 )
 from primecore._literals cimport check_entity_id, check_event_type, event_code_of, format_uuid, parse_uuid
 from primecore._buffers cimport scratch_free, scratch_init, scratch_reset, scratch_t
-from primecore._payload cimport apply_rules
+from primecore._payload cimport apply_rules, decode_payload, decode_trusted
 from primecore._refusal cimport refusal
 from primecore._times cimport parse_time
 
 from primecore._jsontree import canonical, check_json, equal, merge_patch, plain_numbers
 from primecore._refusal import explain
 
-__all__ = ["canonical", "check_json", "equal", "explain", "merge_patch", "parse_line", "plain_numbers", "scan_lines"]
+__all__ = [
+    "canonical", "check_json", "equal", "explain", "merge_patch", "parse_event", "parse_line", "plain_numbers", "scan_lines",
+]
 
 
 cdef extern from "json_text.h" nogil:
@@ -220,6 +222,13 @@ cdef int scan_line(
 
 # ---- for Python ----
 
+cdef slice_t _slice(bytes text):
+    cdef slice_t content
+    content.data = text
+    content.size = <uint32_t>len(text)
+    return content
+
+
 cdef object _text(slice_t content):
     return content.data[:content.size].decode("utf-8") if content.data is not NULL else None
 
@@ -273,6 +282,40 @@ def parse_line(bytes line not None, *, str source not None = "", long number = 0
             return None
         if code != SCAN_OK:
             raise refusal(&error, line, <uint32_t>len(line), source, number)
+        return _as_dict(&event)
+    finally:
+        scratch_free(&scratch)
+
+
+def parse_event(
+    str event_type not None, str entity_id not None, bytes payload = None, bytes metadata = None, *, bint trusted = False
+) -> dict:
+    """As parse_line, for an event whose parts are at hand (payload and metadata as JSON). Raises InvalidEvent.
+
+    `trusted` says that they were accepted before: what replay does.
+    """
+    cdef bytes kind = event_type.encode("utf-8")
+    cdef bytes entity = entity_id.encode("utf-8")
+    cdef event_t event
+    cdef scratch_t scratch
+    cdef scan_error_t error
+    cdef int code
+    memset(&event, 0, sizeof(event_t))
+    event.type = _slice(kind)
+    event.entity = _slice(entity)
+    if payload is not None:
+        event.payload = _slice(payload)
+    if metadata is not None:
+        event.metadata = _slice(metadata)
+    scratch_init(&scratch)
+    try:
+        if trusted:
+            if decode_trusted(&event, &scratch) != SCAN_OK:
+                raise ValueError("these parts were not accepted before")
+            return _as_dict(&event)
+        code = decode_payload(&event, &scratch, &error)
+        if code != SCAN_OK:
+            raise refusal(&error, event.payload.data, event.payload.size, "", 0)
         return _as_dict(&event)
     finally:
         scratch_free(&scratch)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from primecore._scan import explain, parse_line, scan_lines
+from primecore._scan import explain, parse_event, parse_line, scan_lines
 from primecore.errors import InvalidEvent
 
 UUID = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -407,3 +407,42 @@ def test_scan_lines_stops_at_the_first_error() -> None:
     assert str(error) == "s:5:5: the text ends too early"
     assert scan_lines(encode(CUSTOM)) == (1, None)
     assert scan_lines(b"") == (0, None)
+
+
+# ---- events that are no line ----
+
+
+@pytest.mark.parametrize("event", [NODE, EDGE, VECTOR, SPACE, CUSTOM, {**VECTOR, "payload": {}, "metadata": {"embedding": [1]}}])
+def test_parts_are_read_as_lines_are(event: dict[str, Any]) -> None:
+    parts = {name: encode(event[name]) for name in ("payload", "metadata") if name in event}
+    expected = parse(event)
+    assert parse_event(event["event_type"], event["entity_id"], **parts) == expected
+    assert parse_event(event["event_type"], event["entity_id"], **parts, trusted=True) == expected
+    padded = {name: b" \n" + text + b"\t" for name, text in parts.items()}
+    assert parse_event(event["event_type"], event["entity_id"], **padded) == expected
+
+
+def test_parts_that_are_refused() -> None:
+    cases: list[tuple[Any, str, str]] = [
+        (("A", "a"), "event_type", "expected 1 to 128 bytes"),
+        (("a", ""), "entity_id", "expected an entity id"),
+        (("prime.node.created", "edge:1", b'{"properties":{}}'), "entity_id", "expected node:{type}:{id}"),
+        (("prime.node.created", "node:a:b"), "payload.properties", "required, but missing"),
+        (("prime.edge.updated", "edge:1", b'{"weight":"x"}'), "payload.weight", "expected a finite number, found a string"),
+        (("a", "b", b"[1]"), "payload", "expected an object, found an array"),
+        (("a", "b", b"{} {}"), "", "expected nothing more after the value (in payload)"),
+        (("a", "b", b"{}", b'{"x":nul}'), "", "expected a JSON value (in metadata.x)"),
+        (("a", "b", b"{}", b"null"), "metadata", "expected an object, found null"),
+        (("a", "b", b'{"x":{"y":1,"y":1}}'), "payload.x.y", "the key is given twice"),
+        (("a", "b", b"{}", b'{"y":1,"y":1}'), "metadata.y", "the key is given twice"),
+        (("a", "b", b'{"x":[1,}'), "", "expected a JSON value (in payload.x[1])"),
+        (("a", "b", b'{"x":' + b"[" * 512), "payload", "nested too deep"),
+        (("prime.vector.stored", "vec:a", b"{}", b'{"embedding":[1,"x"]}'), "metadata.embedding", 'float32, found "x"'),
+        (("prime.vector.stored", "vec:a", None, b'{"embedding":[0]}'), "metadata.embedding", "not zero"),
+    ]
+    for parts, field, says in cases:
+        with pytest.raises(InvalidEvent) as caught:
+            parse_event(*parts)
+        assert caught.value.field == field, parts
+        assert says in str(caught.value), parts
+        assert (caught.value.line, caught.value.column) == (0, 0)
