@@ -109,11 +109,3 @@ cdef int compare_many(keyset_t* keyset, uint32_t base) noexcept nogil:
             slot = (slot + 1) & mask
         keyset.slots[slot] = number + 1
     return KEYS_FINE
-
-
-cdef int object_close(keyset_t* keyset, object_t* object) noexcept nogil:
-    cdef int status = KEYS_FINE
-    if keyset.count - object.base > FEW_KEYS:
-        status = compare_many(keyset, object.base)
-    keyset.count = object.base
-    return status

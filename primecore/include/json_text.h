@@ -101,6 +101,11 @@ TEXT_INLINE int text_has_control_scalar(const char *at, size_t size) {
     return 0;
 }
 
+TEXT_INLINE uint64_t text_control_hits(uint64_t word) {
+    uint64_t del = word ^ (TEXT_ONES * 0x7F), lead = word ^ (TEXT_ONES * 0xC2);
+    return (((word - TEXT_ONES * 0x20) & ~word) | ((del - TEXT_ONES) & ~del) | ((lead - TEXT_ONES) & ~lead)) & TEXT_HIGHS;
+}
+
 /* 1 where the text holds a C0 control, DEL or a C1 control (U+0080 to U+009F: C2 80 to C2 9F). */
 TEXT_INLINE int text_has_control(const char *at, size_t size) {
 #if defined(__x86_64__)
@@ -118,6 +123,11 @@ TEXT_INLINE int text_has_control(const char *at, size_t size) {
         return _mm_movemask_epi8(hits) ? text_has_control_scalar(at, size) : 0;
     }
 #endif
+    if (size >= 8 && size <= 16) {
+        uint64_t first = text_load8(at), last = text_load8(at + size - 8);
+        /* A false alarm costs only the slow way; a control byte always raises one. */
+        return text_control_hits(first) | text_control_hits(last) ? text_has_control_scalar(at, size) : 0;
+    }
     return text_has_control_scalar(at, size);
 }
 
@@ -322,7 +332,7 @@ fault:
 TEXT_INLINE int text_is_space(char byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
 
 TEXT_INLINE const char *text_skip_space(const char *at, const char *end) {
-    while (at < end && text_is_space(*at))
+    while (at < end && (unsigned char)*at <= ' ' && text_is_space(*at))
         at++;
     return at;
 }
