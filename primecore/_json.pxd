@@ -1,5 +1,6 @@
-# Strict JSON text (RFC 8259, UTF-8): why a text is refused, a whole-text check, and the parser that walks text in place.
-# Knows nothing of events, files or Python objects. Nothing here recurses; no byte at or past `end` is ever read.
+# Strict JSON text (RFC 8259, UTF-8): why a text is refused, a whole-text check, and the parser that walks text in
+# place. Knows nothing of events, files or Python objects. Nothing here recurses; no byte at or past `end` is ever
+# read.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from primecore._event cimport slice_t
@@ -83,10 +84,10 @@ ctypedef struct scan_error_t:
     int code                        # scan_error
     uint32_t offset                 # bytes into the text that was scanned
     slice_t field                   # dotted name of the field, static; size 0: none
-    slice_t key                     # raw text of the key that is meant, without quotes; size 0: none. Borrows from the text
+    slice_t key                     # the key that is meant, as written, without quotes; borrows from the text
     uint8_t found                   # json_kind of what stands there, where a code expects something else
     const char* at                  # where in the text: good only as long as the text is
-    slice_t other                   # the text that offset counts in, where it is not the one that was handed in; size 0: it is
+    slice_t other                   # the text offset counts in, if it is not the one that was handed in; size 0: it is
 
 
 # Whole texts. 0: fine, else a scan_error (also in error[0].code).
@@ -127,7 +128,9 @@ ctypedef struct parser_t:
     scan_error_t error
     keyset_t keyset
 
-cdef void parser_open(parser_t* parser, const char* text, uint32_t size, uint32_t max_depth, scratch_t* scratch) noexcept nogil
+cdef void parser_open(
+    parser_t* parser, const char* text, uint32_t size, uint32_t max_depth, scratch_t* scratch
+) noexcept nogil
 # Notes a failure, returns `code`. `where` is a place in the text.
 cdef int parser_fail(parser_t* parser, int code, const char* where) noexcept nogil
 # The same for a rule of events: `field` is a static dotted name.
@@ -135,8 +138,9 @@ cdef int parser_refuse(parser_t* parser, int code, const char* where, const char
 # The same for the key that next_member just gave.
 cdef int fail_duplicate(parser_t* parser, const char* raw_key) noexcept nogil
 
-# With parser.at just past "{" (first=1) or past a member's value (first=0): 1 = `key` (unescaped) was read and parser.at is
-# at its value, 0 = the object is closed, -1 = failed. Looks for no duplicates: that is what the next two do.
+# With parser.at just past "{" (first=1) or past a member's value (first=0): 1 = `key` (unescaped) was read and
+# parser.at is at its value, 0 = the object is closed, -1 = failed. Looks for no duplicates: that is what the next two
+# do.
 cdef int any_next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil
 cdef inline int next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil:
     # What most text looks like, ,"key":value without white space or escapes, is not worth a call.
@@ -179,5 +183,6 @@ cdef inline bint walk_plain_string(parser_t* parser) noexcept nogil:
 cdef int walk_text(parser_t* parser, tree_t* tree) noexcept nogil
 # The json_kind that the byte at `at` begins.
 cdef int kind_at(const char* at, const char* end) noexcept nogil
-# A string's content as it is meant. `text` is as written, without quotes. Takes scratch memory only for escapes; 0 or -1.
+# A string's content as it is meant. `text` is as written, without quotes. Takes scratch memory only for escapes; 0 or
+# -1.
 cdef int unescape(slice_t* text, bint escaped, scratch_t* scratch) noexcept nogil

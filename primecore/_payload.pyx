@@ -51,7 +51,9 @@ cdef int take_string(parser_t* parser, field_t* field, int code, const char* nam
     return SCAN_OK
 
 
-cdef int take_optional(parser_t* parser, fields_t* fields, int slot, int kind, int code, const char* name) noexcept nogil:
+cdef int take_optional(
+    parser_t* parser, fields_t* fields, int slot, int kind, int code, const char* name
+) noexcept nogil:
     """Refuses a field that is given and of another kind."""
     cdef field_t* field = given(fields, slot)
     if field is not NULL and field.kind != kind:
@@ -315,7 +317,8 @@ cdef int walk_part(
         return status
     part.size = <uint32_t>(parser.at - part.data)
     if part.size > limit:
-        return parser_refuse(parser, SCAN_PAYLOAD_TOO_LARGE if is_payload else SCAN_METADATA_TOO_LARGE, part.data, field)
+        status = SCAN_PAYLOAD_TOO_LARGE if is_payload else SCAN_METADATA_TOO_LARGE
+        return parser_refuse(parser, status, part.data, field)
     if text_skip_space(parser.at, parser.end) != parser.end:
         return parser_refuse(parser, SCAN_TRAILING_TEXT, parser.at, field)
     return SCAN_OK
@@ -323,9 +326,11 @@ cdef int walk_part(
 
 cdef void place_error(event_t* event, parser_t* parser, scan_error_t* error) noexcept nogil:
     cdef const char* at = parser.error.at
-    if at is not NULL and event.payload.size and event.payload.data <= at <= event.payload.data + event.payload.size:
+    if at is NULL:
+        parser.error.offset = 0
+    elif event.payload.size and event.payload.data <= at <= event.payload.data + event.payload.size:
         parser.error.offset = <uint32_t>(at - event.payload.data)
-    elif at is not NULL and event.metadata.size and event.metadata.data <= at <= event.metadata.data + event.metadata.size:
+    elif event.metadata.size and event.metadata.data <= at <= event.metadata.data + event.metadata.size:
         parser.error.offset = <uint32_t>(at - event.metadata.data)
         parser.error.other = event.metadata
     error[0] = parser.error

@@ -23,7 +23,8 @@ from primecore._jsontree import canonical, check_json, equal, merge_patch, plain
 from primecore._refusal import explain
 
 __all__ = [
-    "canonical", "check_json", "equal", "explain", "merge_patch", "parse_event", "parse_line", "plain_numbers", "scan_lines",
+    "canonical", "check_json", "equal", "explain", "merge_patch", "parse_event", "parse_line", "plain_numbers",
+    "scan_lines",
 ]
 
 
@@ -293,7 +294,12 @@ def parse_line(bytes line not None, *, str source not None = "", long number = 0
 
 
 def parse_event(
-    str event_type not None, str entity_id not None, bytes payload = None, bytes metadata = None, *, bint trusted = False
+    str event_type not None,
+    str entity_id not None,
+    bytes payload = None,
+    bytes metadata = None,
+    *,
+    bint trusted = False,
 ) -> dict:
     """As parse_line, for an event whose parts are at hand (payload and metadata as JSON). Raises InvalidEvent.
 

@@ -1,4 +1,4 @@
-"""Event lines against the plain reference: the same verdicts, the same fields; and no byte past the end is ever read."""
+"""Event lines against the plain reference: the same verdicts, the same fields; no byte past the end is ever read."""
 
 import ctypes
 import gzip
@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from scan_reference import Refused, load, scan
-from test_scan_events import CUSTOM, EDGE, NODE, REFUSED, SPACE, UUID, VECTOR, encode, packed
+from test_scan_events import CUSTOM, EDGE, NODE, SPACE, UUID, VECTOR, encode, packed
+from test_scan_refusals import REFUSED
 
 from primecore._scan import check_json, parse_line, scan_lines
 from primecore.errors import InvalidEvent
@@ -28,7 +29,7 @@ def real_lines(step: int = 1) -> list[bytes]:
 
 
 def compare(line: bytes, faults: int = 2) -> bool:
-    """Whether both accept the line; fails where they do not agree: on the verdict, a field or, of a single fault, its field."""
+    """Whether both accept the line. Fails if they differ: in the verdict, a field or, of a single fault, its field."""
     try:
         expected = scan(line)
     except Refused as error:
@@ -62,15 +63,23 @@ def test_every_real_line_is_accepted() -> None:
 
 
 VALUES: list[Any] = [
-    None, True, 0, 1, -0.5, 65536, 1e300, "", "a", "node:person:a", "edge:1", "vec:x", "space:default", "default", "other", UUID,
-    UUID.upper(), UUID[:-1], "2026-01-31T09:30:00Z", "2026-01-31T23:59:60Z", "0001-01-01T00:00:00+01:00", "2026-01-31", [], {}, ["a"],
-    ["a", 1], [0.5, -1], [0], {"domain": "d"}, {"domain": None}, {"domain": 7}, {"embedding": [1, 2]}, {"embedding": "?"},
-    {"properties": {}}, packed(1, 2), packed(0), "a\u0001", "\u0085", "\U0001f600", "prime.node.created", "prime.edge.updated",
+    None, True, 0, 1, -0.5, 65536, 1e300, "", "a", "node:person:a", "edge:1", "vec:x", "space:default", "default",
+    "other", UUID,
+    UUID.upper(), UUID[:-1], "2026-01-31T09:30:00Z", "2026-01-31T23:59:60Z", "0001-01-01T00:00:00+01:00",
+    "2026-01-31", [], {}, ["a"],
+    ["a", 1], [0.5, -1], [0], {"domain": "d"}, {"domain": None}, {"domain": 7}, {"embedding": [1, 2]},
+    {"embedding": "?"},
+    {"properties": {}}, packed(1, 2), packed(0), "a\u0001", "\u0085", "\U0001f600", "prime.node.created",
+    "prime.edge.updated",
     "prime.vector.stored", "prime.space.defined", "prime.vector.deleted", "x" * 1025, "person",
 ]  # fmt: skip
-ENVELOPE = ["event_type", "entity_id", "payload", "event_id", "id", "timestamp", "metadata", "tenant_id", "position", "extra"]
+ENVELOPE = [
+    "event_type", "entity_id", "payload", "event_id", "id", "timestamp", "metadata", "tenant_id", "position",
+    "extra",
+]  # fmt: skip
 PAYLOAD = [
-    "properties", "domain", "labels", "node_type", "source", "target", "relation", "weight", "valid_from", "valid_to", "embedding",
+    "properties", "domain", "labels", "node_type", "source", "target", "relation", "weight", "valid_from",
+    "valid_to", "embedding",
     "dimensions", "text", "metadata", "model", "more",
 ]  # fmt: skip
 
@@ -94,7 +103,7 @@ def test_changed_events_are_judged_like_the_reference_does() -> None:
     chance = random.Random(41)
     accepted = 0
     for _ in range(12_000):
-        base = chance.choice([NODE, EDGE, VECTOR, SPACE, CUSTOM])
+        base: dict[str, Any] = chance.choice([NODE, EDGE, VECTOR, SPACE, CUSTOM])
         event = json.loads(json.dumps(base))
         event["event_type"] = chance.choice([base["event_type"], base["event_type"].replace("created", "updated")])
         changes = chance.choice([0, 1, 1, 2, 3])
