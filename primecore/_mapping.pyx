@@ -211,6 +211,8 @@ cdef class Mapping:
         cdef Mapping self = Mapping.__new__(Mapping)
         self.c_mapping.kind = MEMORY
         self.writable = True
+        if nbytes == 0:
+            raise ValueError("memory without bytes cannot be mapped")
         self._anonymous(nbytes)
         if nbytes >= HUGE_FROM_BYTES:
             madvise(self.c_mapping.data, nbytes, HUGE_PAGES)

@@ -147,7 +147,7 @@ class FileSegments:
             self.storage.replace(temporary, os.path.join(self.wal_directory, segment_name(header.base_position)))
             self._spare = None
             control.rotate(self.wal, segment)
-            before.mapping.settle()
+            control.settle(self.wal, before)
 
     def close(self) -> None:
         """Sync, mark the end as clean, list what is sealed, unlock. Raises OSError, and is closed all the same."""

@@ -1,5 +1,6 @@
 """Opening, locking, following, waiting, failing: what a log promises around its events."""
 
+import contextlib
 import errno
 import json
 import os
@@ -87,10 +88,8 @@ def test_an_interrupted_creation_is_taken_up_again():
         disk = MemoryStorage()
         storage = FaultyStorage(disk, faults)
         faults.arm(number, errno.EIO, sticky=True)
-        try:
+        with contextlib.suppress(StorageFailure):
             Log.open("/s", storage=storage, segment_sizes=SMALL).close()
-        except StorageFailure:
-            pass
         faults.disarm()
         for seed in range(5):
             survived = disk.crash_clone(random.Random(seed))
