@@ -123,7 +123,7 @@ class MemoryStorage:
         if len(old) < nbytes:
             file.content = _memory(old + bytes(nbytes - len(old)))
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
         file = self._file(path)
         if isinstance(file.content, bytes):
             file.content = _memory(file.content)

@@ -80,6 +80,7 @@ def recover(storage: Storage, directory: str, known: Manifest, written: bool) ->
         for segment in finder.segments[len(known.segments) :]:
             segment.mapping.sync()
         storage.sync_directory(wal)
+    finder.segments[-1].mapping.expect_writes()
     report = _clear_prepared(storage, directory, report, finder.last_position)
     return finder, report
 
