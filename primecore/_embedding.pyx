@@ -15,7 +15,9 @@ cdef extern from "json_text.h" nogil:
     const char* text_skip_space(const char* at, const char* end) noexcept
 
 
-cdef int read_array(slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault) noexcept nogil:
+cdef int read_array(
+    slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault
+) noexcept nogil:
     cdef const char* end = text.data + text.size
     cdef const char* at = text_skip_space(text.data + 1, end)
     cdef const char* start
@@ -56,7 +58,9 @@ cdef inline int sextet(char byte) noexcept nogil:
     return 62 if byte == c'+' else 63 if byte == c'/' else -1
 
 
-cdef int read_base64(slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault) noexcept nogil:
+cdef int read_base64(
+    slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault
+) noexcept nogil:
     cdef uint32_t digits = text.size
     cdef uint32_t held = 0          # bits that are not yet in a byte
     cdef uint32_t held_bits = 0

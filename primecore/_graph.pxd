@@ -41,6 +41,7 @@ cdef class Graph:
     cdef readonly uint64_t applied_position # published: every part shows it
     cdef readonly uint32_t space_dimensions # of the space in force, 0: none defined
     cdef uint32_t space                     # definitions of the space so far
+    cdef uint32_t next_edge                 # above every edge number that stands in a list
     cdef uint32_t visible_vectors
     cdef uint32_t hidden_vectors            # live ones whose node is not
 

@@ -282,7 +282,6 @@ cdef class Graph:
         self.states.drop(&node.state, NODE_HEADER)
         self.reveal_vector(event, 1)
         node.born = 0
-        self.cold(number).died = <uint32_t>event.position
         self.change(CHANGE_NODE_GONE, number)
         return 0
 
@@ -367,9 +366,10 @@ cdef class Graph:
         cdef edge_t* edge = self.edge(number)
         cdef edge_t* former
         cdef uint32_t fresh
-        if edge.born:
-            if edge.died == 0:
-                self.cut_edge(number, <uint32_t>event.position)
+        if edge.born and edge.died == 0:
+            self.cut_edge(number, <uint32_t>event.position)
+        if edge.born or number < self.next_edge:
+            # Lists are searched by bisection, so what joins them has a higher number than all that did before.
             fresh = self.edges.renew(number)
             if fresh == NONE32:
                 raise MemoryError("edges")
@@ -380,6 +380,7 @@ cdef class Graph:
             former.version = SUPERSEDED
             former.state = fresh
             number = fresh
+        self.next_edge = number + 1
         edge.source = event.source_number
         edge.target = event.target_number
         edge.weight = event.weight if event.has_weight else 1.0

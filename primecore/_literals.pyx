@@ -101,7 +101,7 @@ cdef slice_t event_type_of(int code) noexcept nogil:
 # ---- UUIDs ----
 
 cdef inline uint64_t hex_bytes(uint64_t digits, uint64_t* fault) noexcept nogil:
-    """Eight hexadecimal digits, the first in the lowest byte -> four bytes; fault[0] gets bits where one is no digit."""
+    """Eight hexadecimal digits, the first in the lowest byte -> four bytes; fault[0] gets bits where one is none."""
     cdef uint64_t lower = digits | 0x2020202020202020u
     cdef uint64_t is_digit = (digits + 0x5050505050505050u) & ~(digits + 0x4646464646464646u)
     cdef uint64_t is_letter = (lower + 0x1F1F1F1F1F1F1F1Fu) & ~(lower + 0x1919191919191919u)
@@ -187,7 +187,8 @@ cdef int parse_double(const char* text, uint32_t size, double* out) noexcept nog
         if digit < 10:
             mantissa = mantissa * 10 + digit
             scale -= after_point
-            # Beyond 2**53 or 10**22 the shortcut is not exact: one product or quotient of two exact doubles is rounded once.
+            # Beyond 2**53 or 10**22 the shortcut is not exact: one product or quotient of two exact doubles is
+            # rounded once.
             if mantissa > 9007199254740992u or scale < -22:
                 return parse_exactly(text, size, out)
         elif at[0] == c'.':

@@ -122,7 +122,7 @@ cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noe
 
 
 cdef class Faults:
-    """Makes the n-th operation of the storage that shares it fail: Python's by `check()`, the sync thread's by itself."""
+    """Makes the n-th operation of a storage fail: Python's by `check()`, the sync thread's by itself."""
 
     def __cinit__(self):
         memset(&self.c_faults, 0, sizeof(faults_t))
@@ -242,7 +242,8 @@ cdef class Mapping:
         cdef uint64_t offset = 0
         cdef ssize_t done
         while offset < self.c_mapping.bytes:
-            done = pread(self.c_mapping.fd, self.c_mapping.data + offset, self.c_mapping.bytes - offset, <int64_t>offset)
+            done = pread(self.c_mapping.fd, self.c_mapping.data + offset, self.c_mapping.bytes - offset,
+                         <int64_t>offset)
             if done < 0:
                 if errno == EINTR:
                     continue
@@ -284,7 +285,7 @@ cdef class Mapping:
         self.writable = False
 
     def sync(self) -> None:
-        """Wait until all bytes written so far (of a directory: entries changed) are on stable storage. Raises OSError."""
+        """Bring all bytes written so far (of a directory: its entries) to stable storage. Raises OSError."""
         cdef int error
         with nogil:
             error = mapping_sync(&self.c_mapping)

@@ -328,47 +328,10 @@ cdef class Reader:
             None if state.valid_to_us == UNBOUNDED else datetime_of(state.valid_to_us),
         )
 
-    def node_at(self, uint32_t number):
-        """The live node of this number, or None."""
-        self.check()
-        return self.make_node(number) if number < self.graph.nodes.count and self.graph.node(number).born else None
-
-    def edge_at(self, uint32_t number):
-        """The live edge of this number, or None."""
-        self.check()
-        if number >= self.graph.edges.count or self.graph.edge(number).born == 0 or self.graph.edge(number).died:
-            return None
-        return self.make_edge(number)
-
     def node_number(self, str id not None):
         """The number of a node id that an event or an edge has named, or None."""
         cdef uint32_t number = self.find_node(id)
         return None if number == NONE32 else number
-
-    def edge_number(self, str id not None):
-        """The number of the latest edge of this id, or None."""
-        cdef uint32_t number = self.find_edge(id)
-        return None if number == NONE32 else number
-
-    def next_node(self, uint32_t number):
-        """The first live node from this number on, or None."""
-        self.check()
-        while number < self.graph.nodes.count:
-            if self.graph.node(number).born:
-                return number
-            number += 1
-        return None
-
-    def next_edge(self, uint32_t number, uint32_t relation=0xFFFFFFFF):
-        """The first live edge from this number on (of a relation, by number), or None."""
-        cdef edge_t* edge
-        self.check()
-        while number < self.graph.edges.count:
-            edge = self.graph.edge(number)
-            if edge.born and edge.died == 0 and (relation == NONE32 or edge.relation == relation):
-                return number
-            number += 1
-        return None
 
     def relation_of(self, relation):
         """The number of a relation's name; one that no edge has where it is unknown."""

@@ -143,6 +143,10 @@ class MemoryStorage:
         self.locks.add(path)
         return _Lock(self.locks, path)
 
+    def identity(self, path: str) -> tuple[int, int]:
+        file = self._file(path)
+        return id(file), len(file.content)
+
     def filesystem(self, path: str) -> str:
         return "memory"
 

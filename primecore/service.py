@@ -332,20 +332,11 @@ class Prime:
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Node]:
-        """Live nodes in the order in which the log first names them; `after` (a node id) continues a page."""
-        self._engine.check()
-        found: Iterator[Node]
+        """Live nodes in order of creation; `after` (the id of a live node) continues a page. Raises InvalidArgument."""
+        limit = _check_limit(limit)
         if domain is not None:
-            found = self._views.domains.nodes(domain, after)
-            if type is not None:
-                found = (node for node in found if node.type == type)
-        elif type is not None:
-            found = self._views.types.nodes(type, after)
-        else:
-            found = self._views.nodes.all(after)
-        if label is not None:
-            found = (node for node in found if label in node.labels)
-        return list(islice(found, _check_limit(limit)))
+            return self._views.domains.nodes(domain, type, after, label, limit)
+        return self._views.types.nodes(type, after, label, limit)
 
     def edge(self, id: str) -> Edge | None:
         """The live edge of this id, or None."""
@@ -360,19 +351,8 @@ class Prime:
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Edge]:
-        """Live edges in order of creation; `after` (an edge id) continues a page."""
-        self._engine.check()
-        found: Iterator[Edge]
-        if source is None and target is None:
-            found = self._views.adjacency.all(relation, after)
-        else:
-            anchor, direction = (source, "out") if source is not None else (target, "in")
-            found = self._views.adjacency.of_node(str(anchor), direction, relation)
-            if target is not None:
-                found = (edge for edge in found if edge.target == target)
-            if after is not None:
-                found = _behind(found, after)
-        return list(islice(found, _check_limit(limit)))
+        """Live edges in order of creation; `after` (an edge's id) continues a page. Raises InvalidArgument."""
+        return self._views.adjacency.edges(relation, source, target, after, _check_limit(limit))
 
     @overload
     def neighbors(
@@ -579,10 +559,3 @@ def _labels(labels: Sequence[str]) -> list[str]:
     if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
         raise InvalidArgument(f"labels: expected a list of strings, found {labels!r}")
     return list(labels)
-
-
-def _behind(edges: Iterator[Edge], edge_id: str) -> Iterator[Edge]:
-    for edge in edges:
-        if edge.id == edge_id:
-            return edges
-    return iter(())

@@ -66,13 +66,16 @@ class Storage(Protocol):
         """A handle whose sync does the same."""
 
     def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
-        """Map a file whole, after reading all of it once, so that a read error is an OSError here and no signal later."""
+        """Map a file whole and read all of it once, so that a read error is an OSError here and no signal later."""
 
     def evict(self, path: str) -> None:
         """Forget cached bytes that are not waiting to be written, so that the next read asks the disk."""
 
     def lock(self, path: str, note: bytes) -> Locked:
         """Take the lock file for this process and write `note` into it. Raises BlockingIOError when it is taken."""
+
+    def identity(self, path: str) -> tuple[int, int]:
+        """Inode number and size: another pair means another file under this name."""
 
     def filesystem(self, path: str) -> str:
         """The kind of file system that holds `path`; "" where that cannot be told."""
@@ -170,6 +173,10 @@ class RealStorage:
             os.close(fd)
             raise
         return os.fdopen(fd, "rb", buffering=0)
+
+    def identity(self, path: str) -> tuple[int, int]:
+        status = os.stat(path)
+        return status.st_ino, status.st_size
 
     def filesystem(self, path: str) -> str:
         try:
@@ -273,6 +280,10 @@ class FaultyStorage:
     def lock(self, path: str, note: bytes) -> Locked:
         self.faults.check(path)
         return self.inner.lock(path, note)
+
+    def identity(self, path: str) -> tuple[int, int]:
+        self.faults.check(path)
+        return self.inner.identity(path)
 
     def filesystem(self, path: str) -> str:
         return self.inner.filesystem(path)
