@@ -30,7 +30,7 @@ cdef class Neighbors(OpenResult):
     cdef list items                     # once made
 
     cdef list make(self)
-    cdef uint32_t count(self) noexcept
+    cdef uint32_t length(self) noexcept
     cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers, uint32_t* edges) noexcept
 
     # Steps inside.

@@ -42,6 +42,13 @@ cdef uint32_t NO_LIMIT = 0xFFFFFFFF
 cdef uint32_t ABSENT_RELATION = 0xFFFFFFFE      # a relation that no edge has
 
 
+cdef const char* utf8(str text, Py_ssize_t* size) except NULL:
+    try:
+        return PyUnicode_AsUTF8AndSize(text, size)
+    except UnicodeEncodeError:
+        raise InvalidArgument("expected valid Unicode, found a lone surrogate") from None
+
+
 cdef uint32_t check_limit(limit) except? 0xFFFFFFFE:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
         raise InvalidArgument(f"limit: expected an integer from 0 up, found {limit!r}")
@@ -83,7 +90,7 @@ cdef class Neighbors(OpenResult):
             count += 1
         return count
 
-    cdef uint32_t count(self) noexcept:
+    cdef uint32_t length(self) noexcept:
         cdef uint32_t count, dead
         cdef list_view_t entries
         if self.relation == NONE32 and self.limit == NO_LIMIT:
@@ -145,7 +152,7 @@ cdef class Neighbors(OpenResult):
         return 0
 
     def __len__(self):
-        return len(self.items) if self.items is not None else self.count()
+        return len(self.items) if self.items is not None else self.length()
 
     def __iter__(self):
         return iter(self.make())
@@ -163,8 +170,8 @@ cdef class Neighbors(OpenResult):
         """As list.index."""
         return self.make().index(item, *bounds)
 
-    def count_of(self, item):
-        """How often `item` is among them: 0 or 1."""
+    def count(self, item):
+        """As list.count."""
         return self.make().count(item)
 
     def peers(self):
@@ -204,7 +211,7 @@ cdef class Reader:
         cdef const char* key
         if self.closed:
             raise self.closed_error
-        key = PyUnicode_AsUTF8AndSize(id, &size)
+        key = utf8(id, &size)
         return self.graph.nodes.find(self.graph.nodes.hash(key, <uint32_t>size), key, <uint32_t>size)
 
     cdef uint32_t find_edge(self, str id) except? 0xFFFFFFFE:
@@ -212,7 +219,7 @@ cdef class Reader:
         cdef const char* key
         if self.closed:
             raise self.closed_error
-        key = PyUnicode_AsUTF8AndSize(id, &size)
+        key = utf8(id, &size)
         return self.graph.edges.find(self.graph.edges.hash(key, <uint32_t>size), key, <uint32_t>size)
 
     cdef uint32_t relation_number(self, relation) except? 0xFFFFFFFD:
@@ -223,7 +230,7 @@ cdef class Reader:
             return NONE32
         if not isinstance(relation, str):
             raise InvalidArgument(f"relation: expected a string, found {type(relation).__name__}")
-        key = PyUnicode_AsUTF8AndSize(relation, &size)
+        key = utf8(relation, &size)
         number = self.graph.relations.find(self.graph.relations.hash(key, <uint32_t>size), key, <uint32_t>size)
         return ABSENT_RELATION if number == NONE32 else number
 
@@ -356,7 +363,7 @@ cdef class Reader:
     def latest(self, str entity_id not None):
         """(version, position) of the latest event of an entity, (0, 0) where there is none."""
         cdef Py_ssize_t size
-        cdef const char* key = PyUnicode_AsUTF8AndSize(entity_id, &size)
+        cdef const char* key = utf8(entity_id, &size)
         cdef KeyTable table = self.graph.table_of(key, <uint32_t>size)
         cdef uint32_t number
         self.check()

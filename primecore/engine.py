@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 
+from primecore import _replay
 from primecore._dedupe import Dedupe
 from primecore._facts import EventReader
 from primecore._pipeline import Pipeline
@@ -43,7 +44,7 @@ class Engine:
             self._lock = threading.Lock()
             self.views = Views()
             self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock)
-            self.pipeline.replay(self.log.wal.last_position, progress)
+            _replay.replay(self.pipeline, self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
             self.runner = Runner(lambda: self.views.position, self.events.read)
         except BaseException:
@@ -70,7 +71,10 @@ class Engine:
     def read_events(self, after: int, until: int | None) -> Iterator[Event]:
         """The events behind `after` up to `until`, or up to what is applied when it begins."""
         last = self.position if until is None else min(until, self.position)
-        for position in range(after + 1, last + 1):
+        return self._read(after + 1, last)
+
+    def _read(self, first: int, last: int) -> Iterator[Event]:
+        for position in range(first, last + 1):
             self.check()
             yield self.events.read(position)
 
@@ -97,7 +101,7 @@ class Engine:
         views = Views()
         pipeline = Pipeline(views.graph, Dedupe(), self.log, threading.Lock())
         begun = time.perf_counter()
-        pipeline.replay(until, progress)
+        _replay.replay(pipeline, until, progress)
         seconds = time.perf_counter() - begun
         digest = digest_of(views)
         views.graph.close()
