@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from primecore import _replay
 from primecore._dedupe import Dedupe
@@ -20,6 +21,8 @@ from primecore.model import Event, ReplayReport
 from primecore.projections.runner import Runner, Views
 
 Progress = Callable[[int], None]
+Result = TypeVar("Result")
+LOOKS = 20
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -67,6 +70,17 @@ class Engine:
         """From now on every use raises `error`."""
         self._refusal = error
         self.views.reader.close(error)
+
+    def one_look(self, read: Callable[[], Result]) -> Result:
+        """What `read` gives, all of it at one position: read again if something was folded meanwhile, at last with writers held off."""
+        self.check()
+        for _ in range(LOOKS):
+            before = self.views.graph.looks
+            result = read()
+            if self.views.graph.looks == before:
+                return result
+        with self._lock:
+            return read()
 
     def read_events(self, after: int, until: int | None) -> Iterator[Event]:
         """The events behind `after` up to `until`, or up to what is applied when it begins."""

@@ -471,17 +471,17 @@ class Prime:
 
     def domains(self) -> list[Domain]:
         """Every domain that has live nodes, the largest first, then by name."""
-        self._engine.check()
-        return self._views.domains.domains()
+        return self._engine.one_look(self._views.domains.domains)
 
     def cross_domain(self, source: str | None = None, target: str | None = None) -> list[CrossDomain]:
         """Pairs of domains that live edges lead between, by name, with relations and edge ids."""
-        self._engine.check()
-        return self._views.cross_domain.pairs(source, target)
+        return self._engine.one_look(lambda: self._views.cross_domain.pairs(source, target))
 
     def stats(self) -> Stats:
         """Counts of everything, each equal to a recount, and the state of the log."""
-        self._engine.check()
+        return self._engine.one_look(self._stats)
+
+    def _stats(self) -> Stats:
         views, log = self._views, self._engine.log.stats()
         counters = views.stats.counters
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
