@@ -451,6 +451,7 @@ class Prime:
         _check_count(after, "after")
         if until is not None:
             _check_count(until, "until")
+        found: Iterator[Event]
         if entity_id is not None:
             found = (
                 event
