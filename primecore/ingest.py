@@ -106,7 +106,7 @@ class Ingest:
 
     def _refuse(self, lines: Source, line: bytes) -> None:
         lines.refused += 1
-        if self._on_error == "stop":
+        if self._on_error == "stop" and lines.error is not None:
             raise lines.error
         if self._quarantine is not None:
             self._quarantine.write(line + b"\n")

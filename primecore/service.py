@@ -232,7 +232,7 @@ class Prime:
         id: str,
         properties: Json | None = None,
         *,
-        domain: str | None | _Unset = UNSET,
+        domain: str | _Unset | None = UNSET,
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> Receipt:
@@ -287,8 +287,8 @@ class Prime:
         *,
         weight: float | None = None,
         properties: Json | None = None,
-        valid_from: Time | None | _Unset = UNSET,
-        valid_to: Time | None | _Unset = UNSET,
+        valid_from: Time | _Unset | None = UNSET,
+        valid_to: Time | _Unset | None = UNSET,
         **envelope: Any,
     ) -> Receipt:
         """Changes a live edge; `properties` are merged (RFC 7396), `valid_from=None` clears it. Raises EdgeNotFound."""
@@ -451,6 +451,7 @@ class Prime:
         _check_count(after, "after")
         if until is not None:
             _check_count(until, "until")
+        found: Iterator[Event]
         if entity_id is not None:
             found = (
                 event

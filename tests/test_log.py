@@ -160,7 +160,7 @@ def test_a_forked_child_is_refused(tmp_path):
         child = os.fork()
     if child == 0:
         said = [door.append_event(log.wal, ONE), door.begin_batch(log.wal)]
-        for call in (lambda: log.flush(), lambda: log.make_room(10), lambda: log.wait_durable(1)):
+        for call in (log.flush, lambda: log.make_room(10), lambda: log.wait_durable(1)):
             try:
                 call()
             except StoreForked:
