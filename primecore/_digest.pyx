@@ -247,7 +247,7 @@ def history(Graph graph not None):
                 head(&total, graph.edges, i, graph.edge(i).version, graph.edge(i).last_position)
         for i in range(graph.entities.count):
             head(&total, graph.entities, i, graph.entity(i).version, graph.entity(i).last_position)
-            if graph.vector_is_live(i):
+            if graph.vectors.is_live(i):
                 begin(&total, 12)
                 key(&total, graph.entities, i)
                 number(&total, graph.entity(i).born)

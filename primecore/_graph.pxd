@@ -10,6 +10,7 @@ from primecore._memory cimport Epochs, Region
 from primecore._records cimport change_t, changes_t, edge_t, entity_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport States
+from primecore._vectors cimport Vectors
 
 
 cdef enum fold_status:
@@ -32,6 +33,7 @@ cdef class Graph:
     cdef readonly Adjacency adjacency
     cdef readonly States states             # properties and labels
     cdef readonly History history
+    cdef readonly Vectors vectors
     cdef Region cold_region
     cdef changes_t changes
     cdef list parts
@@ -39,11 +41,7 @@ cdef class Graph:
     cdef list names                         # relation names as str, by number
     cdef uint64_t stamp                     # odd while a batch is being folded
     cdef readonly uint64_t applied_position # published: every part shows it
-    cdef readonly uint32_t space_dimensions # of the space in force, 0: none defined
-    cdef uint32_t space                     # definitions of the space so far
     cdef uint32_t next_edge                 # above every edge number that stands in a list
-    cdef uint32_t visible_vectors
-    cdef uint32_t hidden_vectors            # live ones whose node is not
 
     cdef node_t* node(self, uint32_t number) noexcept nogil
     cdef node_cold_t* cold(self, uint32_t number) noexcept nogil
@@ -51,7 +49,6 @@ cdef class Graph:
     cdef entity_t* entity(self, uint32_t number) noexcept nogil
     cdef KeyTable table_of(self, const char* entity, uint32_t size)
     cdef uint32_t latest_edge(self, uint32_t number) noexcept nogil
-    cdef bint vector_is_live(self, uint32_t number) noexcept nogil
     cdef bint node_is_live(self, const char* key, uint32_t size) noexcept nogil
     cdef bint edge_is_live(self, const char* key, uint32_t size) noexcept nogil
     cdef uint32_t domain_at(self, uint32_t number) noexcept nogil
@@ -79,12 +76,10 @@ cdef class Graph:
     cdef int cut_edge(self, uint32_t number, uint32_t position) except -1
     cdef int end_edge(self, uint32_t number, uint32_t position) except -1
     cdef int edge_ends(self, uint32_t number, int32_t sign) except -1
-    cdef uint32_t node_of_vector(self, event_t* event) noexcept nogil
-    cdef bint hides_vector(self, event_t* event) noexcept nogil
-    cdef int count_vector(self, bint hidden, int32_t sign) except -1
+    cdef int count_vectors(self, int shown) except -1
+    cdef bint shows_vector(self, event_t* event) noexcept nogil
     cdef int vector_stored(self, event_t* event, uint32_t number) except -1
     cdef int vector_deleted(self, event_t* event, uint32_t number) except -1
-    cdef int reveal_vector(self, event_t* event, int32_t hiding) except -1
     cdef int space_defined(self, event_t* event) except -1
 
 

@@ -23,6 +23,7 @@ from primecore._records cimport (
 )
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, state_t
+from primecore._vectors cimport Vectors
 
 
 cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
@@ -33,7 +34,7 @@ cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
     return KIND_OTHER
 
 
-cdef size_t table_bytes(KeyTable table):
+cdef size_t bytes_in(KeyTable table):
     return table.record_bytes_used + table.index_bytes + table.key_arena_bytes
 
 
@@ -43,7 +44,7 @@ cdef class Part:
 
 
 cdef class Graph:
-    """All tables that are kept at once. One writer folds into it under the GIL; see docs/architecture.md for who may read when."""
+    """All tables that are kept at once. One writer folds into it, under the GIL."""
 
     def __cinit__(self):
         seed = int.from_bytes(os.urandom(8), "little")
@@ -56,6 +57,7 @@ cdef class Graph:
         self.adjacency = Adjacency(Arena(), self.epochs)
         self.states = States()
         self.history = History()
+        self.vectors = Vectors(self.entities)
         self.cold_region = Region(<size_t>128 << 30)
         self.parts = []
         self.names = []
@@ -69,23 +71,17 @@ cdef class Graph:
         self.parts.append(part)
 
     def close(self):
-        """Settles open lazy results, so that nothing points into the tables when they go."""
+        """Settles open lazy results: nothing may point into the tables when they go."""
         self.freeze_open()
 
     @property
-    def node_bytes(self):
-        """Bytes of node records, their keys and their index."""
-        return table_bytes(self.nodes) + self.cold_region.used_bytes
-
-    @property
-    def edge_bytes(self):
-        """Bytes of edge records, their keys and their index, and of the names of relations."""
-        return table_bytes(self.edges) + table_bytes(self.relations)
-
-    @property
-    def entity_bytes(self):
-        """Bytes of the records, keys and index of all other streams."""
-        return table_bytes(self.entities)
+    def table_bytes(self):
+        """Bytes of records, keys and index by table; relations' names count with the edges."""
+        return {
+            "nodes": bytes_in(self.nodes) + self.cold_region.used_bytes,
+            "edges": bytes_in(self.edges) + bytes_in(self.relations),
+            "entities": bytes_in(self.entities),
+        }
 
     @property
     def position(self):
@@ -120,8 +116,7 @@ cdef class Graph:
         return <entity_t*>self.entities.record(number)
 
     cdef KeyTable table_of(self, const char* entity, uint32_t size):
-        cdef int kind = entity_kind(entity, size)
-        return self.nodes if kind == KIND_NODE else self.edges if kind == KIND_EDGE else self.entities
+        return [self.nodes, self.edges, self.entities][entity_kind(entity, size)]
 
     cdef uint32_t latest_edge(self, uint32_t number) noexcept nogil:
         # Within one batch an edge may be made again after its number was looked up.
@@ -260,7 +255,7 @@ cdef class Graph:
             node.domain = NONE32
             self.change(CHANGE_NODE_LIVE, number)
             self.settle_dangling(number)
-            self.reveal_vector(event, -1)
+            self.count_vectors(self.vectors.node_born(event.entity.data, event.entity.size))
         self.set_domain(number, self.domain_of(event) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
         return 0
 
@@ -285,7 +280,7 @@ cdef class Graph:
             raise MemoryError("adjacency")
         self.set_domain(number, NONE32)
         self.states.drop(&node.state, NODE_HEADER)
-        self.reveal_vector(event, 1)
+        self.count_vectors(self.vectors.node_died(event.entity.data, event.entity.size))
         node.born = 0
         self.change(CHANGE_NODE_GONE, number)
         return 0
@@ -465,70 +460,28 @@ cdef class Graph:
 
     # Vectors: only whether they are live; what they hold is another projection's.
 
-    cdef bint vector_is_live(self, uint32_t number) noexcept nogil:
-        cdef entity_t* vector = self.entity(number)
-        return vector.born != 0 and vector.space == self.space
-
-    cdef uint32_t node_of_vector(self, event_t* event) noexcept nogil:
-        cdef const char* key = event.entity.data + 4
-        cdef uint32_t size = event.entity.size - 4
-        if entity_kind(key, size) != KIND_NODE:
-            return NONE32
-        return self.nodes.find(self.nodes.hash(key, size), key, size)
-
-    cdef bint hides_vector(self, event_t* event) noexcept nogil:
-        cdef uint32_t node
-        if entity_kind(event.entity.data + 4, event.entity.size - 4) != KIND_NODE:
-            return False
-        node = self.node_of_vector(event)
-        return node == NONE32 or self.node(node).born == 0
-
-    cdef int count_vector(self, bint hidden, int32_t sign) except -1:
-        if hidden:
-            self.hidden_vectors += sign
-            return 0
-        self.visible_vectors += sign
-        return self.change(CHANGE_VECTORS, 0, 0, 0, 0, sign)
+    cdef int count_vectors(self, int shown) except -1:
+        return self.change(CHANGE_VECTORS, 0, 0, 0, 0, shown) if shown else 0
 
     cdef int vector_stored(self, event_t* event, uint32_t number) except -1:
-        cdef entity_t* vector = self.entity(number)
-        if not self.vector_is_live(number):
-            self.count_vector(self.hides_vector(event), 1)
-        vector.born = <uint32_t>event.position
-        vector.space = self.space
-        return 0
+        return self.count_vectors(self.vectors.stored(number, <uint32_t>event.position, self.shows_vector(event)))
 
     cdef int vector_deleted(self, event_t* event, uint32_t number) except -1:
-        if not self.vector_is_live(number):
+        if not self.vectors.is_live(number):
             return self.change(CHANGE_IGNORED)
-        self.entity(number).born = 0
-        return self.count_vector(self.hides_vector(event), -1)
+        return self.count_vectors(self.vectors.deleted(number, self.shows_vector(event)))
 
-    cdef int reveal_vector(self, event_t* event, int32_t hiding) except -1:
-        # A node's life begins (hiding -1: a vector stored before it shows) or ends (hiding 1: its vector goes with it).
-        cdef char[1100] key
-        cdef uint32_t size = event.entity.size + 4, number
-        if (self.hidden_vectors if hiding < 0 else self.visible_vectors) == 0:
-            return 0
-        memcpy(key, b"vec:", 4)
-        memcpy(key + 4, event.entity.data, event.entity.size)
-        number = self.entities.find(self.entities.hash(key, size), key, size)
-        if number == NONE32 or not self.vector_is_live(number):
-            return 0
-        if hiding < 0:
-            self.hidden_vectors -= 1
-            return self.count_vector(False, 1)
-        self.entity(number).born = 0
-        return self.count_vector(False, -1)
+    cdef bint shows_vector(self, event_t* event) noexcept nogil:
+        # The vector of a node shows while the node is live; any other shows always.
+        cdef const char* key = event.entity.data + 4
+        cdef uint32_t size = event.entity.size - 4
+        return entity_kind(key, size) != KIND_NODE or self.node_is_live(key, size)
 
     cdef int space_defined(self, event_t* event) except -1:
         if event.entity.size != 13 or memcmp(event.entity.data, b"space:default", 13) != 0:
             return 0
-        self.space += 1
-        self.space_dimensions = event.dimensions
-        self.visible_vectors = 0
-        self.hidden_vectors = 0
-        return self.change(CHANGE_VECTORS_EMPTIED)
+        self.vectors.define_space(event.dimensions)
+        return self.change(CHANGE_VECTORS_EMPTIED, 0, 0, 0, 0, 0)
 
     # Open lazy results.
 

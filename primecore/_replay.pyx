@@ -29,7 +29,7 @@ def replay(Pipeline writer not None, uint64_t until, progress=None):
             position += count
             if progress is not None and (position & 0x3FFF) < SLICE:
                 progress(position - 1)
-        writer.space_dimensions = writer.graph.space_dimensions
+        writer.space_dimensions = writer.graph.vectors.space_dimensions
         writer.graph.reclaim()
 
 

@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any, Final, Self, overload
+from typing import Any, Self, overload
 
-from primecore import _batch, codec, config
-from primecore._facts import event_id_text
+from primecore import _batch, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
-from primecore.errors import EdgeNotFound, InvalidArgument, InvalidEvent, NodeNotFound
-from primecore.ingest import Ingest, Progress, Readable
+from primecore.errors import InvalidArgument
+from primecore.ingest import Progress
 from primecore.model import (
     CrossDomain,
     DistantNeighbor,
     Domain,
     Edge,
     Event,
-    IngestReport,
     Node,
     Path,
-    Receipt,
     ReplayReport,
     Stats,
     Subgraph,
 )
 from primecore.projections.base import Projection
+from primecore.writes import Writes, check_count
 
 MAX_SUBGRAPH_NODES = 100_000
-
-
-class _Unset:
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final = _Unset()  # "not given", where None means "clear it"
-
-Json = Mapping[str, Any]
-EventId = str | uuid.UUID
-Time = datetime | str
 
 
 def open(
@@ -75,20 +59,12 @@ def open(
     )
 
 
-class Prime:
-    """An open store. Safe to use from many threads. Close it, or use it in a `with` block.
-
-    Every write takes these keywords: `expected_version` (int: how many events the entity must have; VersionConflict), `event_id`
-    (UUID: the same event again is a no-op; IdempotencyConflict for another one), `timestamp` (aware datetime or RFC 3339 text),
-    `metadata` (dict), `durable` (wait for stable storage). Writes raise InvalidEvent, LimitExceeded, DiskFull, StorePoisoned,
-    OutcomeUnknown and StoreClosed.
-    """
+class Prime(Writes):
+    """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
-        self._engine = Engine(settings, progress)
+        super().__init__(Engine(settings, progress))
         self._views = self._engine.views
-        self._append = self._engine.pipeline.append
-        self._always = settings.fsync == "always"
         # Straight to the compiled method: a Python frame would cost a fifth of the answer.
         self.neighbors = self._views.adjacency.neighbors  # type: ignore[method-assign]
 
@@ -132,201 +108,6 @@ class Prime:
     def digest(self) -> str:
         """A hash over the position and the content of all projections kept at once: equal for equal content, however it came about."""
         return self._engine.digest()[1]
-
-    # Writes.
-
-    def append(
-        self,
-        event_type: str,
-        entity_id: str,
-        payload: Json | None = None,
-        *,
-        expected_version: int | None = None,
-        event_id: EventId | None = None,
-        timestamp: Time | None = None,
-        metadata: Json | None = None,
-        durable: bool = False,
-    ) -> Receipt:
-        """Appends one event of any type: a fact, taken as it comes.
-
-        >>> prime.append("order.placed", "order:17", {"total": 40}).version
-        1
-        """
-        prepared = codec.prepare(event_type, entity_id, payload, event_id, timestamp, metadata)
-        return self._write(prepared, expected_version, durable, False)
-
-    def _write(self, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool) -> Receipt:
-        self._engine.check()
-        if expected_version is not None:
-            _check_count(expected_version, "expected_version")
-        position, version, event_id, duplicate = self._append(prepared, expected_version, strict)
-        if durable or self._always:
-            self._engine.wait_durable(position)
-        return Receipt(position, version, event_id_text(event_id), duplicate)
-
-    def append_many(self, events: Iterable[Event | Json], *, durable: bool = False) -> list[Receipt]:
-        """Appends a batch of envelopes (dicts, which may carry `expected_version`, or Events) whole or not at all.
-
-        At most 32 MiB of log a batch (LimitExceeded). What is wrong with one event refuses them all.
-        """
-        self._engine.check()
-        batch = [codec.prepare_envelope(event) for event in events]
-        for _, expected in batch:
-            if expected is not None:
-                _check_count(expected, "expected_version")
-        answers = _batch.append_many(self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch])
-        if answers and (durable or self._always):
-            self._engine.wait_durable(max(answer[0] for answer in answers))
-        return [Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers]
-
-    def _typed(
-        self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]
-    ) -> Receipt:
-        expected_version = envelope.pop("expected_version", None)
-        durable = envelope.pop("durable", False)
-        for name in envelope:
-            if name not in ("event_id", "timestamp", "metadata"):
-                raise TypeError(f"unexpected keyword argument {name!r}")
-        prepared = codec.prepare(event_type, entity_id, payload, **envelope)
-        try:
-            return self._write(prepared, expected_version, durable, strict)
-        except InvalidEvent as error:
-            if not strict or error.field not in ("entity_id", "payload.source", "payload.target"):
-                raise
-            # What can be no node's or edge's id names none.
-            missing = entity_id if error.field == "entity_id" else payload[error.field.removeprefix("payload.")]
-            if event_type.startswith("prime.node.") or error.field != "entity_id":
-                raise NodeNotFound(f"there is no node {missing}", hint="node ids look like node:{type}:{id}") from None
-            raise EdgeNotFound(f"there is no edge {missing}", hint="edge ids look like edge:{id}") from None
-
-    def add_node(
-        self,
-        type: str,
-        properties: Json | None = None,
-        *,
-        id: str | None = None,
-        domain: str | None = None,
-        labels: Sequence[str] | None = None,
-        **envelope: Any,
-    ) -> str:
-        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`. Without `id`: that of `event_id`, else random.
-
-        >>> prime.add_node("person", {"name": "Bob", "domain": "engineering"}, id="bob")
-        'node:person:bob'
-        """
-        if not isinstance(type, str) or not type or ":" in type:
-            raise InvalidArgument(f"type: expected a word without colons, found {type!r}")
-        if id is not None and (not isinstance(id, str) or not id):
-            raise InvalidArgument(f"id: expected text, found {id!r}")
-        node_id = f"node:{type}:{_new_id(envelope) if id is None else id}"
-        payload: dict[str, Any] = {"node_type": type, "properties": {} if properties is None else properties}
-        if domain is not None:
-            payload["domain"] = domain
-        if labels is not None:
-            payload["labels"] = _labels(labels)
-        self._typed("prime.node.created", node_id, payload, False, envelope)
-        return node_id
-
-    def update_node(
-        self,
-        id: str,
-        properties: Json | None = None,
-        *,
-        domain: str | _Unset | None = UNSET,
-        labels: Sequence[str] | None = None,
-        **envelope: Any,
-    ) -> Receipt:
-        """Merges `properties` into a live node's (RFC 7396: None removes); `domain=None` clears it. Raises NodeNotFound."""
-        payload: dict[str, Any] = {"properties": {} if properties is None else properties}
-        if not isinstance(domain, _Unset):
-            payload["domain"] = domain
-        if labels is not None:
-            payload["labels"] = _labels(labels)
-        return self._typed("prime.node.updated", id, payload, True, envelope)
-
-    def delete_node(self, id: str, **envelope: Any) -> Receipt:
-        """Deletes a live node, and with it its edges, vector and text. History keeps them. Raises NodeNotFound."""
-        return self._typed("prime.node.deleted", id, {}, True, envelope)
-
-    def add_edge(
-        self,
-        source: str,
-        target: str,
-        relation: str,
-        *,
-        weight: float | None = None,
-        properties: Json | None = None,
-        id: str | None = None,
-        valid_from: Time | None = None,
-        valid_to: Time | None = None,
-        **envelope: Any,
-    ) -> str:
-        """Joins two live nodes; returns the edge's id, `edge:{id}`. The same id again replaces the edge. Raises NodeNotFound.
-
-        >>> prime.add_edge("node:person:alice", "node:person:bob", "knows", weight=0.5, id="ab")
-        'edge:ab'
-        """
-        if id is not None and (not isinstance(id, str) or not id):
-            raise InvalidArgument(f"id: expected text, found {id!r}")
-        edge_id = f"edge:{_new_id(envelope) if id is None else id}"
-        payload: dict[str, Any] = {"source": source, "target": target, "relation": relation}
-        if weight is not None:
-            payload["weight"] = weight
-        if properties is not None:
-            payload["properties"] = properties
-        if valid_from is not None:
-            payload["valid_from"] = codec.format_time(valid_from, "valid_from")
-        if valid_to is not None:
-            payload["valid_to"] = codec.format_time(valid_to, "valid_to")
-        self._typed("prime.edge.created", edge_id, payload, True, envelope)
-        return edge_id
-
-    def update_edge(
-        self,
-        id: str,
-        *,
-        weight: float | None = None,
-        properties: Json | None = None,
-        valid_from: Time | _Unset | None = UNSET,
-        valid_to: Time | _Unset | None = UNSET,
-        **envelope: Any,
-    ) -> Receipt:
-        """Changes a live edge; `properties` are merged (RFC 7396), `valid_from=None` clears it. Raises EdgeNotFound."""
-        payload: dict[str, Any] = {}
-        if weight is not None:
-            payload["weight"] = weight
-        if properties is not None:
-            payload["properties"] = properties
-        for name, value in (("valid_from", valid_from), ("valid_to", valid_to)):
-            if not isinstance(value, _Unset):
-                payload[name] = None if value is None else codec.format_time(value, name)
-        return self._typed("prime.edge.updated", id, payload, True, envelope)
-
-    def delete_edge(self, id: str, **envelope: Any) -> Receipt:
-        """Deletes a live edge. Raises EdgeNotFound."""
-        return self._typed("prime.edge.deleted", id, {}, True, envelope)
-
-    def ingest(
-        self,
-        source: str | os.PathLike[str] | Readable,
-        *,
-        name: str | None = None,
-        on_error: str = "stop",
-        quarantine: str | os.PathLike[str] | None = None,
-        progress: Progress | None = None,
-    ) -> IngestReport:
-        """Takes in JSON lines from a path (.gz and .zst too) or a binary stream; what was appended is durable when it returns.
-
-        A line that is no event stops it with InvalidEvent (IdempotencyConflict for a taken id) whose `report` says what was done;
-        `on_error="skip"` goes on, "quarantine" also appends the line to the file `quarantine`. Lines without an id get one from `name`
-        (default for a path: the real path), line number and bytes, so that the same file again appends nothing; a stream without a
-        `name` gets random ids. `progress(bytes_read, bytes_total or None, lines)` is called about every MiB.
-        """
-        self._engine.check()
-        run = Ingest(
-            self._engine.pipeline, self._engine.wait_durable, on_error=on_error, quarantine=quarantine, progress=progress
-        )
-        return run.run(source, name)
 
     # Reads.
 
@@ -405,9 +186,9 @@ class Prime:
     def subgraph(self, ids: str | Iterable[str], *, depth: int = 1, limit: int = 1000) -> Subgraph:
         """The live nodes within `depth` edges of the starts (at most `limit`, nearest first) and the live edges among them."""
         self._engine.check()
-        if _check_count(limit, "limit") > MAX_SUBGRAPH_NODES:
+        if check_count(limit, "limit") > MAX_SUBGRAPH_NODES:
             raise InvalidArgument(f"limit: expected at most {MAX_SUBGRAPH_NODES:,}, found {limit:,}")
-        return self._views.adjacency.subgraph([ids] if isinstance(ids, str) else ids, _check_count(depth, "depth"), limit)
+        return self._views.adjacency.subgraph([ids] if isinstance(ids, str) else ids, check_count(depth, "depth"), limit)
 
     def shortest_path(
         self,
@@ -428,7 +209,7 @@ class Prime:
         if max_depth is not None:
             if weighted:
                 raise InvalidArgument("max_depth: a weighted path has no bound on its edges")
-            _check_count(max_depth, "max_depth")
+            check_count(max_depth, "max_depth")
         return self._views.adjacency.shortest_path(source, target, weighted, direction, relation, max_depth)
 
     def history(self, id: str, *, limit: int | None = None, after: int | None = None) -> Iterator[Event]:
@@ -448,9 +229,9 @@ class Prime:
     ) -> Iterator[Event]:
         """The log's events behind position `after` up to `until` (default: up to now), of one type or entity if asked."""
         self._engine.check()
-        _check_count(after, "after")
+        check_count(after, "after")
         if until is not None:
-            _check_count(until, "until")
+            check_count(until, "until")
         found: Iterator[Event]
         if entity_id is not None:
             found = (
@@ -553,23 +334,7 @@ class Prime:
                 _batch.append_many(copy._engine.pipeline, batch, [None] * len(batch))
 
 
-def _check_count(value: int, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidArgument(f"{name}: expected an integer from 0 up, found {value!r}")
-    return value
-
-
 def _check_limit(limit: int | None) -> int | None:
-    return None if limit is None else _check_count(limit, "limit")
+    return None if limit is None else check_count(limit, "limit")
 
 
-def _new_id(envelope: dict[str, Any]) -> uuid.UUID:
-    # With an event id of the caller's, a retry must make the same entity.
-    event_id = envelope.get("event_id")
-    return uuid.uuid4() if event_id is None else uuid.UUID(bytes=codec.encode_event_id(event_id))
-
-
-def _labels(labels: Sequence[str]) -> list[str]:
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-        raise InvalidArgument(f"labels: expected a list of strings, found {labels!r}")
-    return list(labels)

@@ -83,4 +83,4 @@ class Adjacency(AtOnce):
 
     def memory_bytes(self) -> dict[str, int]:
         """Edge tables (records, keys, index) and the lists of both directions."""
-        return {"edges": self._graph.edge_bytes, "lists": self._graph.adjacency.used_bytes}
+        return {"edges": self._graph.table_bytes["edges"], "lists": self._graph.adjacency.used_bytes}

@@ -34,4 +34,4 @@ class History(AtOnce):
 
     def memory_bytes(self) -> dict[str, int]:
         """The chains."""
-        return {"history": self._graph.history.used_bytes, "entities": self._graph.entity_bytes}
+        return {"history": self._graph.history.used_bytes, "entities": self._graph.table_bytes["entities"]}

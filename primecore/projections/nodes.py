@@ -28,4 +28,4 @@ class NodeState(AtOnce):
 
     def memory_bytes(self) -> dict[str, int]:
         """Tables (records, keys, index) and the arena of properties."""
-        return {"nodes": self._graph.node_bytes, "properties": self._graph.states.used_bytes}
+        return {"nodes": self._graph.table_bytes["nodes"], "properties": self._graph.states.used_bytes}

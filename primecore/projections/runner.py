@@ -58,15 +58,15 @@ class Deferred:
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
         self.position = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
-    def feed(self, read: Callable[[int], Event], until: int) -> None:
-        """Takes in the events up to `until`, or up to where it raises."""
-        while self.position < until and self.error is None:
+    def feed(self, read: Callable[[int], Event], until: int, stopped: Callable[[], bool]) -> None:
+        """Takes in the events up to `until`, or up to where it raises, or until `stopped()`."""
+        while self.position < until and self.error is None and not stopped():
             event = read(self.position + 1)
             try:
                 self.projection.apply(event)
-            except Exception as error:  # what a user's class raises is its own affair: it is parked and shown
+            except BaseException as error:  # what a user's class raises, an exit too, is its own affair: it is parked and shown
                 self.error = error
                 return
             self.position += 1
@@ -152,7 +152,7 @@ class Runner:
             busy = False
             for deferred in waiting:
                 if deferred.error is None and deferred.position < target:
-                    deferred.feed(self._read, min(target, deferred.position + CATCH_UP_EVENTS))
+                    deferred.feed(self._read, min(target, deferred.position + CATCH_UP_EVENTS), lambda: self._stopped)
                     busy = True
             with self._wake:
                 self._wake.notify_all()

@@ -1,0 +1,79 @@
+# Which vectors are live. The contract stands in _vectors.pxd.
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32
+from primecore._records cimport entity_t
+from primecore._shards cimport KeyTable
+
+
+cdef class Vectors:
+    """Liveness of stored vectors: until deleted, until their node is, until the space is defined anew."""
+
+    def __cinit__(self, KeyTable entities not None):
+        self.entities = entities
+
+    cdef entity_t* entity(self, uint32_t number) noexcept nogil:
+        return <entity_t*>self.entities.record(number)
+
+    cdef bint is_live(self, uint32_t number) noexcept nogil:
+        cdef entity_t* vector = self.entity(number)
+        return vector.born != 0 and vector.space == self.space
+
+    cdef int stored(self, uint32_t number, uint32_t position, bint shows) noexcept nogil:
+        cdef bint fresh = not self.is_live(number)
+        self.entity(number).born = position
+        self.entity(number).space = self.space
+        if not fresh:
+            return 0
+        if shows:
+            self.shown += 1
+            return 1
+        self.hidden += 1
+        return 0
+
+    cdef int deleted(self, uint32_t number, bint shows) noexcept nogil:
+        self.entity(number).born = 0
+        if shows:
+            self.shown -= 1
+            return -1
+        self.hidden -= 1
+        return 0
+
+    cdef uint32_t of_node(self, const char* node, uint32_t size) noexcept nogil:
+        # The live vector of a node, NONE32 where there is none.
+        cdef char[MAX_ENTITY_ID_BYTES + 4] key
+        cdef uint32_t number
+        if size > MAX_ENTITY_ID_BYTES:
+            return NONE32
+        memcpy(key, b"vec:", 4)
+        memcpy(key + 4, node, size)
+        number = self.entities.find(self.entities.hash(key, size + 4), key, size + 4)
+        return number if number != NONE32 and self.is_live(number) else <uint32_t>NONE32
+
+    cdef int node_born(self, const char* node, uint32_t size) noexcept nogil:
+        # A vector that was stored before its node shows from now on.
+        if self.hidden == 0 or self.of_node(node, size) == NONE32:
+            return 0
+        self.hidden -= 1
+        self.shown += 1
+        return 1
+
+    cdef int node_died(self, const char* node, uint32_t size) noexcept nogil:
+        cdef uint32_t number
+        if self.shown == 0:
+            return 0
+        number = self.of_node(node, size)
+        if number == NONE32:
+            return 0
+        self.entity(number).born = 0
+        self.shown -= 1
+        return -1
+
+    cdef void define_space(self, uint32_t dimensions) noexcept nogil:
+        # The index is emptied: whatever was stored before is gone.
+        self.space += 1
+        self.space_dimensions = dimensions
+        self.shown = 0
+        self.hidden = 0
