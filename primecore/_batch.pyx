@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t
 from primecore._pipeline cimport (
-    STEP_CONFLICT, STEP_DIMENSIONS, STEP_DUPLICATE, STEP_FULL, STEP_OK, Pipeline, is_default_space, pending_slot_t,
+    STEP_CONFLICT, STEP_DEGREE, STEP_DIMENSIONS, STEP_DUPLICATE, STEP_FULL, STEP_OK, Pipeline, is_default_space, pending_slot_t,
     same_content, space_definition, text_of,
 )
 from primecore._records cimport MAX_POSITION
@@ -120,6 +120,8 @@ cdef int number(Pipeline writer, event_t* event, expected_version, int64_t now_u
     writer.hash_keys(event)
     if writer.graph.resolve(event) < 0:
         raise MemoryError("no room for keys")
+    if writer.graph.is_crowded(event):
+        raise writer.failure(STEP_DEGREE, event, None)
     event.version = writer.next_version(event)
     if expected_version is not None and event.version != <uint64_t>expected_version + 1:
         raise VersionConflict(text_of(event.entity), expected_version, event.version - 1)

@@ -53,6 +53,7 @@ cdef class Graph:
     cdef bint edge_is_live(self, const char* key, uint32_t size) noexcept nogil
     cdef uint32_t domain_at(self, uint32_t number) noexcept nogil
     cdef int resolve(self, event_t* event) noexcept nogil
+    cdef bint is_crowded(self, event_t* event) noexcept nogil
     cdef uint32_t version_of(self, event_t* event) noexcept nogil
     cdef int fold(self, event_t* events, size_t count) except -1
     cdef int freeze_open(self) except -1
@@ -66,6 +67,7 @@ cdef class Graph:
     cdef int node_updated(self, event_t* event, uint32_t number) except -1
     cdef int node_deleted(self, event_t* event, uint32_t number) except -1
     cdef int cut_edges(self, uint32_t number, uint64_t word, uint32_t position) except -1
+    cdef int32_t live_peers(self, uint64_t word, uint32_t other_than) noexcept nogil
     cdef int settle_dangling(self, uint32_t number) except -1
     cdef uint32_t domain_of(self, event_t* event) except? 0xFFFFFFFF
     cdef int set_domain(self, uint32_t number, uint32_t domain) except -1

@@ -8,7 +8,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy
 
 from primecore._adjacency cimport (
-    RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, link_t, list_view_t, ring_init,
+    MAX_DEGREE, RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, link_t, list_view_t, ring_init, word_count,
 )
 from primecore._event cimport (
     CODE_EDGE_CREATED, CODE_EDGE_DELETED, CODE_EDGE_UPDATED, CODE_NODE_CREATED, CODE_NODE_DELETED, CODE_NODE_UPDATED,
@@ -32,6 +32,10 @@ cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
     if size >= 5 and memcmp(entity, b"edge:", 5) == 0:
         return KIND_EDGE
     return KIND_OTHER
+
+
+cdef enum:
+    MAX_UNFOLDED = 1 << 19          # more events than a batch of 32 MiB has
 
 
 cdef size_t bytes_in(KeyTable table):
@@ -116,7 +120,8 @@ cdef class Graph:
         return <entity_t*>self.entities.record(number)
 
     cdef KeyTable table_of(self, const char* entity, uint32_t size):
-        return [self.nodes, self.edges, self.entities][entity_kind(entity, size)]
+        cdef int kind = entity_kind(entity, size)
+        return self.nodes if kind == KIND_NODE else self.edges if kind == KIND_EDGE else self.entities
 
     cdef uint32_t latest_edge(self, uint32_t number) noexcept nogil:
         # Within one batch an edge may be made again after its number was looked up.
@@ -153,6 +158,13 @@ cdef class Graph:
         if end > self.cold_region.used_bytes and self.cold_region.grow(end) < 0:
             return FOLD_NO_MEMORY
         return FOLD_OK
+
+    cdef bint is_crowded(self, event_t* event) noexcept nogil:
+        # Judged with room to spare for what is logged but not folded yet.
+        return event.code == CODE_EDGE_CREATED and (
+            word_count(self.node(event.source_number).out_list) > MAX_DEGREE - MAX_UNFOLDED
+            or word_count(self.node(event.target_number).in_list) > MAX_DEGREE - MAX_UNFOLDED
+        )
 
     cdef uint32_t version_of(self, event_t* event) noexcept nogil:
         cdef int kind = entity_kind(event.entity.data, event.entity.size)
@@ -305,20 +317,19 @@ cdef class Graph:
 
     cdef int settle_dangling(self, uint32_t number) except -1:
         # Edges that waited for this node dangle no longer, if their other end is live.
-        cdef list_view_t edges
         cdef node_t* node = self.node(number)
-        cdef uint32_t i, settled = 0
-        self.adjacency.view(node.out_list, &edges)
+        cdef int32_t settled = self.live_peers(node.out_list, NONE32) + self.live_peers(node.in_list, number)
+        return self.change(CHANGE_DANGLING, number, 0, 0, 0, -settled) if settled else 0
+
+    cdef int32_t live_peers(self, uint64_t word, uint32_t other_than) noexcept nogil:
+        cdef list_view_t edges
+        cdef uint32_t i
+        cdef int32_t count = 0
+        self.adjacency.view(word, &edges)
         for i in range(edges.count):
-            if not edges.relations[i] & RELATION_DEAD and self.node(edges.peers[i]).born:
-                settled += 1
-        self.adjacency.view(node.in_list, &edges)
-        for i in range(edges.count):
-            if edges.peers[i] != number and not edges.relations[i] & RELATION_DEAD and self.node(edges.peers[i]).born:
-                settled += 1
-        if settled:
-            self.change(CHANGE_DANGLING, 0, 0, 0, 0, -<int32_t>settled)
-        return 0
+            if edges.peers[i] != other_than and not edges.relations[i] & RELATION_DEAD and self.node(edges.peers[i]).born:
+                count += 1
+        return count
 
     cdef uint32_t domain_of(self, event_t* event) except? 0xFFFFFFFF:
         cdef uint32_t number = self.domains.add(

@@ -10,7 +10,7 @@ from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_EDGE_CREATED, CODE_EDGE_UPDATED, event_t, slice_t
 from primecore._json cimport SCAN_BLANK, SCAN_OK
 from primecore._pipeline cimport (
-    SLICE, STEP_CONFLICT, STEP_DIMENSIONS, STEP_DUPLICATE, STEP_NEEDS_SPACE, STEP_OK, Pipeline,
+    SLICE, STEP_CONFLICT, STEP_DEGREE, STEP_DIMENSIONS, STEP_DUPLICATE, STEP_NEEDS_SPACE, STEP_OK, Pipeline,
 )
 from primecore._refusal cimport refusal
 from primecore._scan cimport scan_line
@@ -181,7 +181,7 @@ cdef int settle(Pipeline writer, int status, size_t i, Source source) except -1:
         writer.log.make_room(writer.wal.record_bytes(event))
     elif status == STEP_NEEDS_SPACE:
         writer.define_space(event.dimensions)
-    elif status == STEP_CONFLICT or status == STEP_DIMENSIONS:
+    elif status in (STEP_CONFLICT, STEP_DIMENSIONS, STEP_DEGREE):
         source.error = writer.failure(status, event, source.name)
     else:
         raise writer.failure(status, event, source.name)

@@ -22,6 +22,7 @@ cdef enum step_status:
     STEP_NEEDS_SPACE = -22          # the first vector: the space is defined before it
     STEP_NO_MEMORY = -23
     STEP_FULL = -24                 # the last position is taken
+    STEP_DEGREE = -25               # an end of the edge has as many edges as a list can hold
     # else a wal_status
 
 

@@ -183,6 +183,8 @@ cdef class Pipeline:
             return STEP_FULL
         if self.graph.resolve(event) < 0:
             return STEP_NO_MEMORY
+        if self.graph.is_crowded(event):
+            return STEP_DEGREE
         event.version = self.next_version(event)
         event.position = self.wal.last_position + 1
         status = self.wal.append(event)
@@ -339,6 +341,11 @@ cdef class Pipeline:
             return self.wrong_dimensions(event, self.space_dimensions, source)
         if status == STEP_NO_MEMORY:
             return MemoryError("no room for keys or event ids")
+        if status == STEP_DEGREE:
+            return LimitExceeded(
+                f"{source or '<events>'}: {text_of(event.source)} or {text_of(event.target)} has as many edges as a node "
+                "can have, some 33 million a direction", hint="spread them over several nodes",
+            )
         if status == STEP_FULL:
             return LimitExceeded(
                 f"the store holds {MAX_POSITION:,} events, which is all it can", hint="start a new store"

@@ -102,7 +102,10 @@ class Prime(Writes):
         return self._engine.log.recovery
 
     def flush(self, timeout: float | None = None) -> int:
-        """Waits until everything appended so far is on stable storage; returns the durable position. Raises OutcomeUnknown, TimeoutError."""
+        """Waits until everything appended so far is on stable storage, at most `timeout` seconds; returns the durable position.
+
+        Raises OutcomeUnknown, StorePoisoned.
+        """
         return self._engine.wait_durable(None, timeout)
 
     def digest(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from primecore._graph import Graph
 from primecore._reads import Reader
-from primecore.errors import InvalidArgument, PrimeError
+from primecore.errors import InvalidArgument, PrimeError, StoreClosed
 from primecore.model import Event, ParkedProjection
 from primecore.projections.adjacency import Adjacency
 from primecore.projections.base import AtOnce, Projection
@@ -63,9 +63,8 @@ class Deferred:
     def feed(self, read: Callable[[int], Event], until: int, stopped: Callable[[], bool]) -> None:
         """Takes in the events up to `until`, or up to where it raises, or until `stopped()`."""
         while self.position < until and self.error is None and not stopped():
-            event = read(self.position + 1)
             try:
-                self.projection.apply(event)
+                self.projection.apply(read(self.position + 1))
             except BaseException as error:  # what a user's class raises, an exit too, is its own affair: it is parked and shown
                 self.error = error
                 return
@@ -113,6 +112,8 @@ class Runner:
                 if left is not None and left <= 0:
                     raise TimeoutError(f"projection {name!r} is at position {deferred.position} of {target}")
                 self._wake.wait(left)
+        if deferred.error is None and deferred.position < target:
+            raise StoreClosed("the store was closed", hint="open it again")
         if deferred.error is not None:
             raise PrimeError(
                 f"projection {name!r} is parked at position {deferred.position + 1}: {deferred.error!r}",
