@@ -92,6 +92,11 @@ cdef class Graph:
         """The position that every projection kept at once shows."""
         return self.applied_position
 
+    @property
+    def looks(self):
+        """Changes whenever something is folded: what was read between two equal values is of one position."""
+        return self.stamp
+
     def node_id(self, uint32_t number):
         """The id of a node number that a read gave."""
         return self.nodes.key_str(number)

@@ -13,6 +13,9 @@ cdef extern from "json_text.h" nogil:
     int text_number(const char** at, const char* end) noexcept
     size_t text_unescape(const char* at, size_t size, char* out) noexcept
     const char* text_skip_space(const char* at, const char* end) noexcept
+    const char* text_plain_end_scalar(const char* at, const char* end) noexcept
+    bint text_has_control(const char* at, size_t size) noexcept
+    bint text_has_control_scalar(const char* at, size_t size) noexcept
 
 
 # ---- the parser ----
@@ -348,3 +351,17 @@ cdef int json_check(const char* text, uint32_t size, uint32_t max_depth, scan_er
             error[0] = parser.error
     scratch_free(&scratch)
     return code
+
+
+# ---- for tests: the kernels beside their scalar twins ----
+
+def plain_run(bytes text not None, *, bint scalar = False) -> int:
+    """How many bytes stand before the first that a plain run of a JSON string cannot hold."""
+    cdef const char* start = text
+    cdef const char* end = start + len(text)
+    return (text_plain_end_scalar(start, end) if scalar else text_plain_end(start, end)) - start
+
+
+def has_control(bytes text not None, *, bint scalar = False) -> bool:
+    """Whether UTF-8 text holds a control character: C0, DEL or C1."""
+    return text_has_control_scalar(text, len(text)) if scalar else text_has_control(text, len(text))

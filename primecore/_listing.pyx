@@ -1,5 +1,7 @@
-# Lists of nodes and edges: by type, by domain, by relation, around a start. Each call is one look: the GIL is held from the first number
-# to the last object, so no write comes between.
+# Lists of nodes and edges: by type, by domain, by relation, around a start.
+#
+# Each call is one look: the GIL is held from the first number to the last copy, and no Python code runs in between (where the GIL could
+# change hands), so no write comes in between either. Properties are parsed after that, from the copies.
 
 from libc.stdint cimport uint32_t
 
@@ -7,10 +9,10 @@ from primecore._adjacency cimport RELATION_DEAD, list_view_t
 from primecore._event cimport NONE32
 from primecore._graph cimport Graph
 from primecore._index cimport DomainIndex, TypeIndex
-from primecore._reads cimport Reader
+from primecore._reads cimport Reader, finish_edge, finish_node
 from primecore._records cimport edge_t, node_t
 
-from heapq import merge
+from heapq import heapify, heappop, heapreplace
 
 from primecore._walks import breadth_first
 from primecore.errors import InvalidArgument
@@ -28,62 +30,61 @@ cdef uint32_t place_behind(Reader reader, after) except? 0xFFFFFFFE:
     return number
 
 
-cdef class _Chain:
-    # The live nodes of one type from a place on, as (born, number).
-    cdef Graph graph
-    cdef uint32_t at
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        cdef uint32_t node = self.at
-        if node == NONE32:
-            raise StopIteration
-        self.at = self.graph.cold(node).type_next
-        return self.graph.node(node).born, node
-
-
-cdef _Chain chain_from(Graph graph, TypeIndex index, uint32_t number, uint32_t after):
-    cdef _Chain chain = _Chain.__new__(_Chain)
-    chain.graph = graph
-    chain.at = index.chain(number).first
+cdef uint32_t chain_from(Graph graph, TypeIndex index, uint32_t number, uint32_t after) except? 0xFFFFFFFE:
+    # The first node of a type that was born behind node `after`.
+    cdef uint32_t node = index.chain(number).first
     if after == NONE32:
-        return chain
+        return node
     if index.type_of(graph, after) == number:
-        chain.at = graph.cold(after).type_next
-        return chain
-    while chain.at != NONE32 and graph.node(chain.at).born < graph.node(after).born:
-        chain.at = graph.cold(chain.at).type_next
-    return chain
+        return graph.cold(after).type_next
+    while node != NONE32 and graph.node(node).born < graph.node(after).born:
+        node = graph.cold(node).type_next
+    return node
 
 
-cdef list gather(Reader reader, pairs, label, limit):
-    cdef list found = []
-    if limit == 0:
-        return found
-    for _, number in pairs:
-        node = reader.make_node(number)
-        if label is not None and label not in node.labels:
-            continue
+cdef bint take(Reader reader, uint32_t number, label, limit, list found):
+    # Adds a node that has the label; False when there is room for no more.
+    node = reader.raw_node(number)
+    if label is None or label in <tuple>node[4]:
         found.append(node)
-        if limit is not None and len(found) >= limit:
-            break
-    return found
+    return limit is None or <size_t>len(found) < <size_t>limit
+
+
+cdef list parsed(list nodes):
+    return [finish_node(node) for node in nodes]
 
 
 def nodes_of_type(Reader reader not None, TypeIndex index not None, name, after, label, limit):
     """Live nodes of a type (None: of all), in order of creation, from behind node `after` on."""
     cdef Graph graph = reader.graph
-    cdef uint32_t number, place
+    cdef uint32_t number, place, node
+    cdef list found = []
+    cdef list heads = []
     reader.check()
     place = place_behind(reader, after)
-    if name is None:
-        pairs = merge(*[chain_from(graph, index, number, place) for number in range(index.types.count)])
-    else:
+    if limit == 0:
+        return found
+    if name is not None:
         number = index.find((<str?>name).encode("utf-8", "replace"))
-        pairs = () if number == NONE32 else chain_from(graph, index, number, place)
-    return gather(reader, pairs, label, limit)
+        node = NONE32 if number == NONE32 else chain_from(graph, index, number, place)
+        while node != NONE32 and take(reader, node, label, limit, found):
+            node = graph.cold(node).type_next
+        return parsed(found)
+    for number in range(index.types.count):
+        node = chain_from(graph, index, number, place)
+        if node != NONE32:
+            heads.append((graph.node(node).born, node))
+    heapify(heads)
+    while heads:
+        node = heads[0][1]
+        if not take(reader, node, label, limit, found):
+            break
+        node = graph.cold(node).type_next
+        if node == NONE32:
+            heappop(heads)
+        else:
+            heapreplace(heads, (graph.node(node).born, node))
+    return parsed(found)
 
 
 def nodes_of_domain(Reader reader not None, DomainIndex index not None, str domain not None, type_name, after, label, limit):
@@ -91,15 +92,21 @@ def nodes_of_domain(Reader reader not None, DomainIndex index not None, str doma
     cdef Graph graph = reader.graph
     cdef uint32_t place, number, born
     cdef list pairs = []
+    cdef list found = []
     reader.check()
     place = place_behind(reader, after)
+    if limit == 0:
+        return found
     born = 0 if place == NONE32 else graph.node(place).born
     prefix = None if type_name is None else f"node:{type_name}:"
     for number in index.numbers(graph, domain.encode("utf-8", "replace")):
         if graph.node(number).born > born and (prefix is None or graph.nodes.key_str(number).startswith(prefix)):
             pairs.append((graph.node(number).born, number))
     pairs.sort()
-    return gather(reader, pairs, label, limit)
+    for pair in pairs:
+        if not take(reader, pair[1], label, limit, found):
+            break
+    return parsed(found)
 
 
 def edges(Reader reader not None, relation, after, limit):
@@ -118,9 +125,9 @@ def edges(Reader reader not None, relation, after, limit):
     while number < graph.edges.count and (limit is None or <size_t>len(found) < limit):
         edge = graph.edge(number)
         if edge.born and edge.died == 0 and (wanted == NONE32 or edge.relation == wanted):
-            found.append(reader.make_edge(number))
+            found.append(reader.raw_edge(number))
         number += 1
-    return found
+    return [finish_edge(edge_found) for edge_found in found]
 
 
 def edges_of_node(Reader reader not None, source, target, relation, after, limit):
@@ -146,8 +153,8 @@ def edges_of_node(Reader reader not None, source, target, relation, after, limit
             continue
         if wanted != NONE32 and graph.edge(entries.edges[i]).relation != wanted:
             continue
-        found.append(reader.make_edge(entries.edges[i]))
-    return found
+        found.append(reader.raw_edge(entries.edges[i]))
+    return [finish_edge(edge) for edge in found]
 
 
 def subgraph(Reader reader not None, list ids not None, uint32_t depth, size_t limit):
@@ -176,6 +183,6 @@ def subgraph(Reader reader not None, list ids not None, uint32_t depth, size_t l
         for i in range(entries.count):
             if not entries.relations[i] & RELATION_DEAD and entries.peers[i] in inside:
                 found.append(entries.edges[i])
-    return Subgraph(
-        tuple([reader.make_node(number) for number in kept]), tuple([reader.make_edge(number) for number in found]), cut
-    )
+    nodes = [reader.raw_node(number) for number in kept]
+    joined = [reader.raw_edge(number) for number in found]
+    return Subgraph(tuple(parsed(nodes)), tuple([finish_edge(edge) for edge in joined]), cut)

@@ -17,5 +17,5 @@ cdef void format_uuid(const uint8_t* uuid, char* out36) noexcept nogil
 
 # A JSON number's text -> the nearest double. -1 when that is not finite. Does not depend on the locale.
 cdef int parse_double(const char* text, uint32_t size, double* out) noexcept nogil
-# The same -> the nearest float. -1 when that is not finite.
-cdef int parse_float32(const char* text, uint32_t size, float* out) noexcept nogil
+# Steps over a number that is known to be good JSON -> the nearest float. -1 when that is not finite.
+cdef int read_float32(const char** at, const char* end, float* out) noexcept nogil

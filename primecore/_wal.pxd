@@ -64,7 +64,7 @@ cdef class Wal:
     cdef int state                              # 0: takes appends; else the wal_status that append answers
     cdef int fork_generation
     cdef uint64_t tail                          # of the active segment, with an open batch
-    cdef uint64_t half_full                     # offset at which the next segment is asked for
+    cdef uint64_t prepare_from                  # tail from which on the next segment is asked for
     cdef uint64_t batch_offset                  # 0: no batch is open
     cdef uint64_t batch_begun_position          # last_position when it began
     cdef int64_t batch_begun_time_us

@@ -49,6 +49,10 @@ cdef extern from "chacha.h" nogil:
     uint64_t chacha_next(chacha_t*)
 
 
+cdef enum:
+    EAGER_FROM_BYTES = 16 << 20
+
+
 STATUS_WORDS = {
     WAL_OK: "ok",
     WAL_NO_ROOM: "no room",
@@ -146,8 +150,8 @@ cdef class Wal:
             store_release_u64(&self.durable_position, self.last_position)
         elif load_acquire_i64(&self.sync.unsynced_since_us) == 0:
             sync_first_append(&self.sync)
-        if self.tail >= self.half_full:
-            self.half_full = <uint64_t>-1
+        if self.tail >= self.prepare_from:
+            self.prepare_from = <uint64_t>-1
             sync_ask(&self.sync, JOB_PREPARE)
 
     cdef int begin_batch(self) noexcept nogil:
@@ -261,7 +265,8 @@ cdef class Wal:
     cdef void use(self, segment_t* segment) noexcept nogil:
         self.active = segment
         self.tail = segment.tail
-        self.half_full = HEADER_BYTES + (segment.mapping.bytes - HEADER_BYTES) / 2
+        # Filling the last half of a large segment takes less time than preparing the next one beside it.
+        self.prepare_from = segment.mapping.bytes / (4 if segment.mapping.bytes >= EAGER_FROM_BYTES else 2)
 
     # --- what Python sees
 

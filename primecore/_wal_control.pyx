@@ -108,6 +108,16 @@ def rotate(Wal wal not None, Segment segment not None) -> None:
         wal.tail += batch_bytes
 
 
+def settle(Wal wal not None, Segment segment not None) -> None:
+    """Let a segment that was rotated away be a mapping of its file, if it was not. Raises OSError."""
+    with nogil:
+        pthread_mutex_lock(&wal.sync.chain_lock)
+    try:
+        segment.mapping.settle()
+    finally:
+        pthread_mutex_unlock(&wal.sync.chain_lock)
+
+
 def bytes_needed(Wal wal not None, uint64_t nbytes) -> int:
     """Size of the smallest segment that holds the open batch, `nbytes` more and what belongs to them."""
     return HEADER_BYTES + (wal.tail - wal.batch_offset if wal.batch_offset else 0) + nbytes + 2 * RECORD_BYTES

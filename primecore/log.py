@@ -283,7 +283,7 @@ class Log:
     def refresh(self) -> int:
         """Read-only logs: take in what the owner appended since; gives the last position.
 
-        Where the owner recovered to an end before what this log has read, `wal` is a new one and `generation` has risen:
+        Where the owner recovered to an end before what this log has read, `wal` is a new one and `generation` rose:
         everything read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
         """
         self._check()

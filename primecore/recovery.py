@@ -11,7 +11,7 @@ from typing import NamedTuple
 from primecore.errors import CorruptLog
 from primecore.finder import Ending, Finder, Found, segment_name
 from primecore.manifest import Manifest
-from primecore.storage import Storage
+from primecore.storage import ZEROS, Storage
 
 LOOK = "look with `prime verify`, read what holds with read_only=True, copy it with `prime repair --salvage NEWDIR`"
 
@@ -80,6 +80,7 @@ def recover(storage: Storage, directory: str, known: Manifest, written: bool) ->
         for segment in finder.segments[len(known.segments) :]:
             segment.mapping.sync()
         storage.sync_directory(wal)
+    finder.segments[-1].mapping.expect_writes()
     report = _clear_prepared(storage, directory, report, finder.last_position)
     return finder, report
 
@@ -87,12 +88,12 @@ def recover(storage: Storage, directory: str, known: Manifest, written: bool) ->
 def _clear_prepared(
     storage: Storage, directory: str, report: RecoveryReport | None, last_position: int
 ) -> RecoveryReport | None:
-    # A prepared segment holds zeros, unless power was lost when its bytes had reached the disk, but its new name had not.
+    # A prepared segment holds zeros, unless power was lost when its bytes had reached the disk and its name had not.
     wal = os.path.join(directory, "wal")
     for name in [name for name in storage.names(wal) if name.endswith(".tmp")]:
         path = os.path.join(wal, name)
         data = storage.read(path)
-        if any(data):
+        if not _all_zeros(data):
             quarantine = os.path.join(directory, "quarantine")
             storage.make_directory(quarantine)
             target = os.path.join(quarantine, _unused(storage, quarantine, last_position + 1, 0) + ".wal")
@@ -113,6 +114,10 @@ def _clear_prepared(
         else:
             storage.remove(path)
     return report
+
+
+def _all_zeros(data: bytes) -> bool:
+    return all(data[at : at + len(ZEROS)] == ZEROS[: len(data) - at] for at in range(0, len(data), len(ZEROS)))
 
 
 def set_aside(storage: Storage, directory: str, found: Found, events: int) -> RecoveryReport | None:
@@ -137,7 +142,7 @@ def set_aside(storage: Storage, directory: str, found: Found, events: int) -> Re
     torn.release()
     for name in found.later:
         where = where or f"{stem}.{name}"
-        nbytes += len(storage.read(os.path.join(wal, name)))
+        nbytes += storage.identity(os.path.join(wal, name))[1]
         storage.replace(os.path.join(wal, name), f"{stem}.{name}")
     storage.sync_directory(quarantine)
     if found.later:

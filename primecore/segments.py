@@ -147,7 +147,7 @@ class FileSegments:
             self.storage.replace(temporary, os.path.join(self.wal_directory, segment_name(header.base_position)))
             self._spare = None
             control.rotate(self.wal, segment)
-            before.mapping.settle()
+            control.settle(self.wal, before)
 
     def close(self) -> None:
         """Sync, mark the end as clean, list what is sealed, unlock. Raises OSError, and is closed all the same."""
@@ -203,7 +203,7 @@ class FileSegments:
     def _prepare(self, nbytes: int) -> tuple[str, Mapping]:
         path = os.path.join(self.wal_directory, "next.tmp")
         self.storage.prepare(path, nbytes)
-        mapping = self.storage.map(path, writable=True, written=self._written)
+        mapping = self.storage.map(path, writable=True, written=self._written, fresh=True)
         if self._populate:
             mapping.populate()
         return path, mapping
@@ -259,7 +259,7 @@ def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manif
     known = Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)
     path = os.path.join(wal, segment_name(1))
     storage.prepare(path + ".tmp", sizes.first_bytes)
-    mapping = storage.map(path + ".tmp", writable=True)
+    mapping = storage.map(path + ".tmp", writable=True, fresh=True)
     Segment.create(mapping, new_header(bytes.fromhex(known.store_uuid), mapping, None, 0, bytes(16)))
     mapping.sync()
     storage.replace(path + ".tmp", path)

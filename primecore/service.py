@@ -10,12 +10,12 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self, overload
 
-from primecore import codec, config
+from primecore import _batch, codec, config
 from primecore._facts import event_id_text
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
-from primecore.errors import InvalidArgument
+from primecore.errors import EdgeNotFound, InvalidArgument, InvalidEvent, NodeNotFound
 from primecore.ingest import Ingest, Progress, Readable
 from primecore.model import (
     CrossDomain,
@@ -95,6 +95,7 @@ class Prime:
     # Life.
 
     def __enter__(self) -> Self:
+        self._engine.check()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -173,7 +174,7 @@ class Prime:
         for _, expected in batch:
             if expected is not None:
                 _check_count(expected, "expected_version")
-        answers = self._engine.pipeline.append_many([prepared for prepared, _ in batch], [expected for _, expected in batch])
+        answers = _batch.append_many(self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch])
         if answers and (durable or self._always):
             self._engine.wait_durable(max(answer[0] for answer in answers))
         return [Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers]
@@ -186,7 +187,17 @@ class Prime:
         for name in envelope:
             if name not in ("event_id", "timestamp", "metadata"):
                 raise TypeError(f"unexpected keyword argument {name!r}")
-        return self._write(codec.prepare(event_type, entity_id, payload, **envelope), expected_version, durable, strict)
+        prepared = codec.prepare(event_type, entity_id, payload, **envelope)
+        try:
+            return self._write(prepared, expected_version, durable, strict)
+        except InvalidEvent as error:
+            if not strict or error.field not in ("entity_id", "payload.source", "payload.target"):
+                raise
+            # What can be no node's or edge's id names none.
+            missing = entity_id if error.field == "entity_id" else payload[error.field.removeprefix("payload.")]
+            if event_type.startswith("prime.node.") or error.field != "entity_id":
+                raise NodeNotFound(f"there is no node {missing}", hint="node ids look like node:{type}:{id}") from None
+            raise EdgeNotFound(f"there is no edge {missing}", hint="edge ids look like edge:{id}") from None
 
     def add_node(
         self,
@@ -221,7 +232,7 @@ class Prime:
         id: str,
         properties: Json | None = None,
         *,
-        domain: str | None | _Unset = UNSET,
+        domain: str | _Unset | None = UNSET,
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> Receipt:
@@ -276,8 +287,8 @@ class Prime:
         *,
         weight: float | None = None,
         properties: Json | None = None,
-        valid_from: Time | None | _Unset = UNSET,
-        valid_to: Time | None | _Unset = UNSET,
+        valid_from: Time | _Unset | None = UNSET,
+        valid_to: Time | _Unset | None = UNSET,
         **envelope: Any,
     ) -> Receipt:
         """Changes a live edge; `properties` are merged (RFC 7396), `valid_from=None` clears it. Raises EdgeNotFound."""
@@ -387,6 +398,8 @@ class Prime:
         [1, 0]
         """
         self._engine.check()
+        if isinstance(ids, str):
+            raise InvalidArgument(f"ids: expected an iterable of ids, found the string {ids!r}")
         return self._views.adjacency.neighbors_many(ids, relation, direction)
 
     def subgraph(self, ids: str | Iterable[str], *, depth: int = 1, limit: int = 1000) -> Subgraph:
@@ -438,6 +451,7 @@ class Prime:
         _check_count(after, "after")
         if until is not None:
             _check_count(until, "until")
+        found: Iterator[Event]
         if entity_id is not None:
             found = (
                 event
@@ -458,17 +472,17 @@ class Prime:
 
     def domains(self) -> list[Domain]:
         """Every domain that has live nodes, the largest first, then by name."""
-        self._engine.check()
-        return self._views.domains.domains()
+        return self._engine.one_look(self._views.domains.domains)
 
     def cross_domain(self, source: str | None = None, target: str | None = None) -> list[CrossDomain]:
         """Pairs of domains that live edges lead between, by name, with relations and edge ids."""
-        self._engine.check()
-        return self._views.cross_domain.pairs(source, target)
+        return self._engine.one_look(lambda: self._views.cross_domain.pairs(source, target))
 
     def stats(self) -> Stats:
         """Counts of everything, each equal to a recount, and the state of the log."""
-        self._engine.check()
+        return self._engine.one_look(self._stats)
+
+    def _stats(self) -> Stats:
         views, log = self._views, self._engine.log.stats()
         counters = views.stats.counters
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
@@ -536,7 +550,7 @@ class Prime:
             raise InvalidArgument(f"into: {settings.path} exists already", hint="name a directory that does not")
         with Prime(settings) as copy:
             for batch in self._engine.events.batches(until):
-                copy._engine.pipeline.append_many(batch, [None] * len(batch))
+                _batch.append_many(copy._engine.pipeline, batch, [None] * len(batch))
 
 
 def _check_count(value: int, name: str) -> int:

@@ -65,8 +65,11 @@ class Storage(Protocol):
     def directory(self, path: str) -> Mapping:
         """A handle whose sync does the same."""
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
-        """Map a file whole and read all of it once, so that a read error is an OSError here and no signal later."""
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
+        """Map a file whole and read all of it once, so that a read error is an OSError here and no signal later.
+
+        `written`: bytes reach it by pwrite. `fresh`: it was prepared a moment ago and need not be read.
+        """
 
     def evict(self, path: str) -> None:
         """Forget cached bytes that are not waiting to be written, so that the next read asks the disk."""
@@ -148,10 +151,11 @@ class RealStorage:
     def directory(self, path: str) -> Mapping:
         return Mapping.directory(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
         fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
         mapping = Mapping.file(fd, os.fstat(fd).st_size, writable=writable, written=written)
-        mapping.load()
+        if not fresh:
+            mapping.load()
         return mapping
 
     def evict(self, path: str) -> None:
@@ -268,9 +272,9 @@ class FaultyStorage:
         mapping.share_faults(self.faults)
         return mapping
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
         self.faults.check(path)
-        mapping = self.inner.map(path, writable=writable, written=written)
+        mapping = self.inner.map(path, writable=writable, written=written, fresh=fresh)
         mapping.share_faults(self.faults)
         return mapping
 

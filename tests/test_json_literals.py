@@ -1,17 +1,20 @@
 """The literals of an event (ids, event types, UUIDs, times, numbers) beside Python's own."""
 
+import base64
 import locale
 import math
 import random
 import re
+import struct
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scan_reference import EPOCH, is_id, parse_time, random_number
+from scan_reference import EPOCH, float32, is_id, parse_time, random_number
 
+from primecore._embedding import embedding_floats
 from primecore._literals import is_entity_id, is_event_type, number_from_text, uuid_from_text, uuid_to_text
 from primecore._times import time_from_text, time_to_text
 
@@ -204,6 +207,32 @@ def test_numbers_do_not_depend_on_the_locale() -> None:
             assert number_from_text("1.2345678901234567890123") == 1.2345678901234567890123
         finally:
             locale.setlocale(locale.LC_NUMERIC, before)
+
+
+def test_the_numbers_of_an_embedding_are_the_nearest_floats() -> None:
+    chance = random.Random(32)
+    texts = [
+        "0.5",
+        "-1",
+        "1e-3",
+        "16777217",
+        "16777217.0000001",
+        "0.1",
+        "3.4028235e38",
+        "1.401298464324817e-45",
+        "-0.0",
+    ]
+    texts += ["1.00000005960464477539062", "1.0000000596046447753906251", "0.000000000000000000000001", "8388608.5"]
+    texts += [repr(chance.gauss(0, 0.1)) for _ in range(5_000)] + [str(chance.getrandbits(60)) for _ in range(1_000)]
+    texts += [text for text in (random_number(chance) for _ in range(5_000)) if math.isfinite(float32(text))]
+    packed = embedding_floats(f"[{' , '.join(texts)}]".encode())
+    found = struct.unpack(f"<{len(texts)}f", packed)
+    for text, number in zip(texts, found, strict=True):
+        assert number == float32(text), text
+    assert embedding_floats(base64.b64encode(packed)) == packed
+    for bad in (b"[]", b"[0]", b"[1e39]", b"AAAA", b"?", b"[1", b"[1,[2]]", b"[01]"):
+        with pytest.raises(ValueError):
+            embedding_floats(bad)
 
 
 # ---- ids and event types ----

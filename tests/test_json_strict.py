@@ -2,12 +2,14 @@
 
 import json
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scan_reference import load
 
+from primecore._json import has_control, plain_run
 from primecore._scan import check_json
 from primecore.errors import InvalidEvent
 
@@ -179,3 +181,26 @@ def test_long_strings_with_a_fault_at_every_place() -> None:
                     check_json(text)
                 assert caught.value.column in (place + 2, place + 3)
         check_json(b'"' + b"a" * size + b'"')
+
+
+def test_the_kernels_agree_with_their_scalar_twins_and_with_python() -> None:
+    chance = random.Random(13)
+    marks = [
+        b'"',
+        b"\\",
+        b"\x00",
+        b"\x1f",
+        b"\x7f",
+        b"\x80",
+        b"\xff",
+        "\u0085".encode(),
+        "\u00a0".encode(),
+        "\u009f".encode(),
+    ]
+    for _ in range(20_000):
+        text = b"a" * chance.randrange(50) + chance.choice([b"", *marks]) + b"z" * chance.randrange(40)
+        stop = re.search(rb'["\\\x00-\x1f\x80-\xff]', text)
+        expected = stop.start() if stop else len(text)
+        assert plain_run(text) == plain_run(text, scalar=True) == expected, text
+        control = bool(re.search(rb"[\x00-\x1f\x7f]|\xc2[\x80-\x9f]", text))
+        assert has_control(text) == has_control(text, scalar=True) == control, text

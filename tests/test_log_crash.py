@@ -1,9 +1,10 @@
-"""Power loss, kill -9 and damage: what was confirmed is there, what is there was written, nothing is skipped silently."""
+"""Power loss, kill -9 and damage: what was confirmed is there, what is there was written."""
 
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from wal_kit import SMALL, append, append_batch, contents, event, expected
 
 from primecore import _wal_door as door
+from primecore._crc32c import crc32c
 from primecore.errors import CorruptLog, PrimeError
 from primecore.log import Log
 from primecore.memory_storage import MemoryStorage
@@ -245,6 +247,28 @@ def test_a_torn_tail_below_a_promise_is_damage(tmp_path):
     assert after == {path: data for path, data in before.items() if path.name != "LOCK"}
 
 
+def test_a_commit_that_does_not_fit_its_batch_is_a_torn_tail():
+    """A checksum proves a record, not that the events before it are the ones it was written for."""
+    for offset_in_commit, what in ((24, "hash"), (40, "count"), (8, "position")):
+        disk = MemoryStorage()
+        log = open_log(disk)
+        append(log, plain_event(0))
+        append_batch(log, [plain_event(1), plain_event(2)])
+        crashed = disk.crash_clone(random.Random(0), keep_everything=True)
+        start = log.wal.segment_list[0].tail - 80
+        log.close()
+        path = f"/s/wal/{1:020d}.wal"
+        data = crashed.read(path)
+        commit = bytearray(data[start : start + 80])
+        commit[offset_in_commit] ^= 1
+        seed = crc32c(data[72:80])
+        commit[4:8] = struct.pack("<I", crc32c(commit[8:], crc32c(commit[:4], seed)))
+        crashed.patch(path, start, bytes(commit))
+        with open_log(crashed) as log:
+            assert contents(log) == [expected(plain_event(0))], what
+            assert "batch" in log.recovery.reason
+
+
 # --- damage anywhere
 
 
@@ -336,10 +360,6 @@ def test_a_segment_of_another_store_is_refused(tmp_path):
 
 
 def test_a_format_from_the_future_is_refused(tmp_path):
-    import struct
-
-    from primecore._crc32c import crc32c
-
     with Log.open(tmp_path / "s", segment_sizes=TINY) as log:
         append(log, plain_event(1))
     name = tmp_path / "s" / "wal" / f"{1:020d}.wal"

@@ -185,7 +185,7 @@ def test_no_byte_past_the_end_of_a_json_text_is_read(guarded: memoryview) -> Non
         assert text in (b"-1", b"-12", b"-12.5", b"-12.5e+3", b"-12.5e+30", b'"\\ud83d\\ude00"'[:14])
 
 
-def test_flipped_bytes_at_the_end_of_readable_buffers(guarded: memoryview) -> None:
+def test_flipped_bytes_at_the_end_of_readable_memory(guarded: memoryview) -> None:
     chance = random.Random(43)
     lines = [encode(event) for event in (NODE, EDGE, VECTOR, SPACE)] + real_lines(step=20_000)
     for _ in range(20_000):

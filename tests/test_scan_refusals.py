@@ -156,7 +156,7 @@ def test_refusals_name_the_field_and_what_was_expected(event: Any, field: str, s
         assert line[error.column - 1] == "{"
     elif "found" in says and field:
         before = line[: error.column - 1].rstrip()
-        assert before[-1] in ":[," and field.split(".")[-1] in before
+        assert before[-1] in ":[," and field.rsplit(".", maxsplit=1)[-1] in before
 
 
 def test_columns_count_characters() -> None:
