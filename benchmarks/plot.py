@@ -1,0 +1,251 @@
+"""Draws what results/*.json say into docs/benchmarks.svg, and writes the tables of README.md and docs/limits.md.
+
+    python benchmarks/plot.py            writes them
+    python benchmarks/plot.py --check    says whether they are what the results say (exit code 1 if not)
+
+Nothing is measured here and no figure is written by hand. Where a result is missing, its part is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PICTURE = "docs/benchmarks.svg"
+WIDTH, LEFT, RIGHT, BAR, GAP = 760, 270, 110, 18, 8
+
+Result = dict[str, Any]
+
+
+class Bar(NamedTuple):
+    """One bar: what it stands for, how long it is, what is written at its end, and whether it is Prime's."""
+
+    label: str
+    value: float
+    told: str
+    ours: bool
+
+
+class Panel(NamedTuple):
+    """Bars of one unit under a title."""
+
+    title: str
+    bars: list[Bar]
+
+
+# --- what the results say --------------------------------------------------------------------------------------------
+
+
+def load(folder: Path) -> dict[str, Result]:
+    """Results by the name of their benchmark."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def neighbors_panel(result: Result) -> Panel:
+    """Median latency of a question."""
+    figures = result["figures"]
+    shown = (
+        ("dict[id], one value for all", "dict[id] of a Python dict", "p50"),
+        ("dict[id], a value each", "dict[id], a value of its own each", "p50"),
+        ("len(neighbors(id))", "len(prime.neighbors(id))", "p50"),
+        ("list(neighbors(id))", "list(prime.neighbors(id)), 10 items", "p50"),
+        ("node(id)", "prime.node(id), properties parsed", "p50"),
+        ("neighbors_many(1,000 ids), an id", "neighbors_many, an id of 1,000 (mean)", "mean"),
+    )
+    bars = [
+        Bar(label, figures["ns"][name][kind], nanoseconds(figures["ns"][name][kind]), not name.startswith("dict"))
+        for name, label, kind in shown
+        if name in figures["ns"]
+    ]
+    size = f"{figures['nodes']:,} nodes, {figures['edges']:,} edges"
+    return Panel(f"Time of one look-up by a fresh id, median ({size})", bars)
+
+
+def ingest_panel(result: Result) -> Panel:
+    """Events per second of a file, beside parsers that only parse."""
+    figures = result["figures"]
+    shown = (
+        ("prime_events_per_second", "Prime, until in the graph and durable", True),
+        ("orjson_loads_per_second", "orjson.loads of the same lines", False),
+        ("json_loads_per_second", "json.loads of the same lines", False),
+    )
+    bars = [Bar(label, figures[name], f"{figures[name]:,.0f}", ours) for name, label, ours in shown]
+    return Panel(f"Events per second ({figures['events']:,} events of {figures['bytes_per_event']:.0f} bytes)", bars)
+
+
+def nanoseconds(value: float) -> str:
+    """With a unit that people read."""
+    return f"{value:,.0f} ns" if value < 1000 else f"{value / 1000:,.1f} us"
+
+
+PANELS: dict[str, Callable[[Result], Panel]] = {"neighbors": neighbors_panel, "ingest": ingest_panel}
+
+
+def panels(results: dict[str, Result]) -> list[Panel]:
+    """Those whose results are there."""
+    return [make(results[name]) for name, make in PANELS.items() if name in results]
+
+
+def origin(results: dict[str, Result]) -> str:
+    """Where the figures come from, in one line for each machine and version that they come from."""
+    lines: dict[str, list[str]] = {}
+    for name, result in results.items():
+        machine = result["machine"]
+        quiet = max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
+        system, python = machine["system"].partition("-")[0], machine["versions"]["python"]
+        line = f"{machine['cpu']}, {machine['cpus']} CPUs, {system}, CPython {python}"
+        line += f", commit {machine['commit'] or 'unknown'}"
+        lines.setdefault(line, []).append(f"`{name}` (noise {quiet:.2f})")
+    return "; ".join(f"{line}: {', '.join(names)}" for line, names in lines.items())
+
+
+# --- the picture -----------------------------------------------------------------------------------------------------
+
+STYLE = """
+  text { font: 13px system-ui, sans-serif; fill: #1f2328 }
+  .title { font-weight: 600 }
+  .ours { fill: #0969da }
+  .other { fill: #afb8c1 }
+  @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .ours { fill: #4493f8 } .other { fill: #57606a } }
+"""
+
+
+def picture(shown: list[Panel]) -> str:
+    """The panels one above the other, as SVG. Bars of one panel share a scale that begins at zero."""
+    parts, y = [], 10
+    for panel in shown:
+        y += 18
+        parts.append(f'<text class="title" x="0" y="{y}">{escape(panel.title)}</text>')
+        y += 10
+        longest = max(bar.value for bar in panel.bars)
+        for bar in panel.bars:
+            width = max(1.0, (WIDTH - LEFT - RIGHT) * bar.value / longest)
+            middle = y + BAR - 5
+            parts.append(f'<text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>')
+            kind = "ours" if bar.ours else "other"
+            parts.append(f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}"/>')
+            parts.append(f'<text x="{LEFT + width + 6:.1f}" y="{middle}">{escape(bar.told)}</text>')
+            y += BAR + GAP
+        y += 12
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" role="img">'
+    title = escape("; ".join(panel.title for panel in shown))
+    return "\n".join([head, f"<title>{title}</title>", f"<style>{STYLE}</style>", *parts, "</svg>", ""])
+
+
+# --- the pages -------------------------------------------------------------------------------------------------------
+
+
+def readme_part(results: dict[str, Result]) -> str:
+    """Picture and figures for README.md; empty without results."""
+    shown = panels(results)
+    if not shown:
+        return ""
+    words = "; ".join(
+        f"{panel.title}: " + ", ".join(f"{bar.label} {bar.told}" for bar in panel.bars) for panel in shown
+    )
+    lines = [f"![{words}]({PICTURE})", ""]
+    rows = [f"| {what} | {told} |" for what, told in further(results)]
+    if rows:
+        lines += ["| figure | measured |", "|---|---|", *rows, ""]
+    lines.append(f"Medians, one pinned core, made by [benchmarks/](benchmarks/README.md). {origin(results)}.")
+    return "\n".join(lines) + "\n"
+
+
+def further(results: dict[str, Result]) -> list[tuple[str, str]]:
+    """Figures beside the picture."""
+    found = []
+    if "neighbors" in results:
+        one = results["neighbors"]["figures"]["ns"]["len(neighbors(id))"]
+        found.append(("`len(prime.neighbors(id))`, 99th percentile", nanoseconds(one["p99"])))
+    if "reopen" in results:
+        for name, words in (("mixed", "mixed events"), ("graph", "events of the graph")):
+            one = results["reopen"]["figures"][name]
+            what = f"opening a store of {one['events']:,.0f} {words} (replay of the log)"
+            found.append((what, f"{one['open_s']:.2f} s"))
+    if "append" in results:
+        one = results["append"]["figures"]
+        found.append(("`prime.append(...)`, median", nanoseconds(one["append_interval_ns_p50"])))
+        rate = one["durable_8_threads_events_per_second"]
+        found.append(("durable appends from 8 threads, a second", f"{rate:,.0f}"))
+    if "memory" in results:
+        one = results["memory"]["figures"]
+        told = f"{one['bytes_per_node']['tables']:.0f} and {one['bytes_per_edge']['tables']:.0f} bytes"
+        found.append(("memory of a node and of an edge, both directions, properties and history apart", told))
+    return found
+
+
+def limits_part(results: dict[str, Result]) -> str:
+    """What memory.py measured, for docs/limits.md; empty without its result."""
+    if "memory" not in results:
+        return ""
+    figures = results["memory"]["figures"]
+    node, edge = figures["bytes_per_node"], figures["bytes_per_edge"]
+    per_gib = [f"{(1 << 30) / one['all'] / 1e6:.1f} million" for one in (node, edge)]
+    lines = [
+        f"Measured with {figures['nodes']:,} nodes and {figures['edges']:,} edges (`benchmarks/memory.py`), in bytes:",
+        "",
+        "| | a node | an edge, both directions |",
+        "|---|---|---|",
+        f"| anonymous memory in all | {node['all']:.0f} | {edge['all']:.0f} |",
+        f"| of it tables, lists and indexes | {node['tables']:.0f} | {edge['tables']:.0f} |",
+    ]
+    for part in sorted({*node["by_stats"], *edge["by_stats"]}):
+        values = [one["by_stats"].get(part, 0.0) for one in (node, edge)]
+        if max(values) >= 1:
+            lines.append(f"| `{part}`, as `stats()` counts it | {values[0]:.0f} | {values[1]:.0f} |")
+    lines.append(f"| fit into 1 GiB | {per_gib[0]} | {per_gib[1]} |")
+    return "\n".join([*lines, "", f"The ids of edges are UUIDs. {origin({'memory': results['memory']})}.", ""])
+
+
+def between(text: str, name: str, part: str) -> str:
+    """The page with what stands between its two markers replaced."""
+    pattern = re.compile(rf"(<!-- {name}: begin [^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
+    found, count = pattern.subn(lambda match: match[1] + part + match[2], text)
+    if count != 1:
+        raise SystemExit(f"plot: expected one pair of markers for {name}")
+    return found
+
+
+def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
+    """Every file that is made, with its text. The picture is left out where there is nothing to draw."""
+    made = {
+        root / page: between((root / page).read_text(encoding="utf-8"), name, part)
+        for page, name, part in (
+            ("README.md", "benchmarks", readme_part(results)),
+            ("docs/limits.md", "memory", limits_part(results)),
+        )
+    }
+    shown = panels(results)
+    if shown:
+        made[root / PICTURE] = picture(shown)
+    return made
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is not up to date")
+    options.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    options.add_argument("--root", type=Path, default=ROOT, help="folder of the pages")
+    arguments = options.parse_args()
+    stale = []
+    for path, text in pages(arguments.root, load(arguments.results)).items():
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.relative_to(arguments.root).as_posix())
+        if not arguments.check:
+            path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"{name}: {'not what the results say' if arguments.check else 'written'}")
+    return 1 if stale and arguments.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

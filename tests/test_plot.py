@@ -1,0 +1,117 @@
+"""benchmarks/plot.py: pages and picture say what the results say, and the pages of this project are up to date."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from support.pages import ROOT, anchors, links
+
+PLOT = ROOT / "benchmarks" / "plot.py"
+VERSIONS = {"python": "3.11.7"}
+HEAD = {
+    "machine": {"cpu": "Abacus 9", "cpus": 2, "system": "Linux-1.2-x", "versions": VERSIONS, "commit": "abc"},
+    "noise_before": {"slowest_over_fastest": 1.02},
+    "noise_after": {"slowest_over_fastest": 1.11},
+}
+NS = {
+    "dict[id], one value for all": {"p50": 400.0},
+    "dict[id], a value each": {"p50": 500.0},
+    "len(neighbors(id))": {"p50": 200.0, "p99": 900.0},
+    "list(neighbors(id))": {"p50": 1600.0},
+    "node(id)": {"p50": 1000.0},
+    "neighbors_many(1,000 ids), an id": {"mean": 100.0},
+}
+PER = {"all": 150.0, "tables": 101.0, "by_stats": {"nodes": 101.4, "dedupe": 16.0, "stats": 0.0}}
+FIGURES = {
+    "neighbors": {"nodes": 1000, "edges": 5000, "ns": NS},
+    "ingest": {
+        "events": 1000,
+        "bytes_per_event": 301.6,
+        "prime_events_per_second": 2_000_000.4,
+        "orjson_loads_per_second": 700_000.0,
+        "json_loads_per_second": 250_000.0,
+    },
+    "memory": {"nodes": 1000, "edges": 5000, "bytes_per_node": PER, "bytes_per_edge": {**PER, "tables": 120.0}},
+    "reopen": {name: {"events": 1000.0, "open_s": 0.25} for name in ("mixed", "graph")},
+    "append": {"append_interval_ns_p50": 1234.0, "durable_8_threads_events_per_second": 4321.0},
+}
+
+
+def plot(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PLOT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A folder with a result of every benchmark."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name, figures in FIGURES.items():
+        (folder / f"{name}.json").write_text(json.dumps({"benchmark": name, **HEAD, "figures": figures}))
+    return folder
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The pages that are written to, without figures."""
+    root = tmp_path / "root"
+    (root / "docs").mkdir(parents=True)
+    for page in ("README.md", "docs/limits.md"):
+        shutil.copy(ROOT / page, root / page)
+    (tmp_path / "none").mkdir()
+    assert plot("--root", root, "--results", tmp_path / "none").returncode == 0
+    return root
+
+
+def test_the_pages_say_what_the_stored_results_say():
+    done = plot("--check")
+    assert done.returncode == 0, f"run `python benchmarks/plot.py`:\n{done.stdout}{done.stderr}"
+
+
+def test_every_result_reaches_the_pages(results: Path, copy: Path):
+    assert plot("--root", copy, "--results", results, "--check").returncode == 1
+    assert plot("--root", copy, "--results", results).returncode == 0
+    readme, limits = ((copy / page).read_text() for page in ("README.md", "docs/limits.md"))
+    for told in ("200 ns", "1.6 us", "2,000,000", "0.25 s", "4,321", "101 and 120 bytes", "Abacus 9", "noise 1.11"):
+        assert told in readme, told
+    assert "| of it tables, lists and indexes | 101 | 120 |" in limits and "| `dedupe`" in limits
+    assert "`stats`, as" not in limits
+    assert plot("--root", copy, "--results", results).stdout == ""
+    assert plot("--root", copy, "--results", results, "--check").returncode == 0
+    assert "docs/benchmarks.svg" in links(copy / "README.md") and anchors(copy / "docs/limits.md")
+
+
+def test_bars_are_as_long_as_their_figures(results: Path, copy: Path):
+    plot("--root", copy, "--results", results)
+    svg = ElementTree.parse(copy / "docs" / "benchmarks.svg").getroot()
+    name = "{http://www.w3.org/2000/svg}rect"
+    bars = [(it.get("class"), float(it.get("width", 0))) for it in svg.iter(name)]
+    ns = [one.get("p50", one.get("mean")) for one in NS.values()]
+    rates = [value for name, value in FIGURES["ingest"].items() if name.endswith("per_second")]
+    for values, drawn in ((ns, bars[:6]), (rates, bars[6:])):
+        assert len(values) == len(drawn)
+        for value, (_, width) in zip(values, drawn, strict=True):
+            assert width / max(it for _, it in drawn) == pytest.approx(value / max(values), abs=0.001)
+    assert [kind for kind, _ in bars] == ["other"] * 2 + ["ours"] * 5 + ["other"] * 2
+
+
+def test_what_was_not_measured_is_left_out(results: Path, copy: Path):
+    for name in ("neighbors", "memory", "reopen", "append"):
+        (results / f"{name}.json").unlink()
+    plot("--root", copy, "--results", results)
+    readme, limits = ((copy / page).read_text() for page in ("README.md", "docs/limits.md"))
+    assert "2,000,000" in readme and "dict[id]" not in readme and "| figure |" not in readme
+    assert "begin (written by benchmarks/plot.py) -->\n<!-- memory: end -->" in limits
+
+
+def test_a_page_without_its_markers_is_told(results: Path, copy: Path):
+    (copy / "README.md").write_text("# Prime\n")
+    done = plot("--root", copy, "--results", results)
+    assert done.returncode == 1 and "markers for benchmarks" in done.stderr
