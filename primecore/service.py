@@ -1,4 +1,7 @@
-"""The service: what can be asked of a store, a plain request in, a plain result out. Limits and defaults live here, answers in the views."""
+"""The service: what can be asked of a store, a plain request in, a plain result out.
+
+Limits and defaults live here, answers in the views.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +61,9 @@ def open(
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
-    Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only` takes no lock
-    and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every `fsync_interval_ms`), "always" (before
-    an append returns) or "never" (when the operating system likes).
+    Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only`
+    takes no lock and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every
+    `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes).
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -78,10 +81,10 @@ def open(
 class Prime:
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block.
 
-    Every write takes these keywords: `expected_version` (int: how many events the entity must have; VersionConflict), `event_id`
-    (UUID: the same event again is a no-op; IdempotencyConflict for another one), `timestamp` (aware datetime or RFC 3339 text),
-    `metadata` (dict), `durable` (wait for stable storage). Writes raise InvalidEvent, LimitExceeded, DiskFull, StorePoisoned,
-    OutcomeUnknown and StoreClosed.
+    Every write takes these keywords: `expected_version` (int: how many events the entity must have; VersionConflict),
+    `event_id` (UUID: the same event again is a no-op; IdempotencyConflict for another one), `timestamp` (aware datetime
+    or RFC 3339 text), `metadata` (dict), `durable` (wait for stable storage). Writes raise InvalidEvent, LimitExceeded,
+    DiskFull, StorePoisoned, OutcomeUnknown and StoreClosed.
     """
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
@@ -98,11 +101,16 @@ class Prime:
         self._engine.check()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
-        """Makes everything durable and lets the store go. Closing twice is fine; any other use of a closed store raises StoreClosed."""
+        """Makes everything durable and lets the store go.
+
+        Closing twice is fine; any other use of a closed store raises StoreClosed.
+        """
         self._engine.close()
 
     @property
@@ -126,11 +134,17 @@ class Prime:
         return self._engine.log.recovery
 
     def flush(self, timeout: float | None = None) -> int:
-        """Waits until everything appended so far is on stable storage; returns the durable position. Raises OutcomeUnknown, TimeoutError."""
+        """Waits until everything appended so far is on stable storage; returns the durable position.
+
+        Raises OutcomeUnknown, TimeoutError.
+        """
         return self._engine.wait_durable(None, timeout)
 
     def digest(self) -> str:
-        """A hash over the position and the content of all projections kept at once: equal for equal content, however it came about."""
+        """A hash over the position and the content of all projections kept at once.
+
+        Equal for equal content, however it came about.
+        """
         return self._engine.digest()[1]
 
     # Writes.
@@ -174,10 +188,14 @@ class Prime:
         for _, expected in batch:
             if expected is not None:
                 _check_count(expected, "expected_version")
-        answers = _batch.append_many(self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch])
+        answers = _batch.append_many(
+            self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch]
+        )
         if answers and (durable or self._always):
             self._engine.wait_durable(max(answer[0] for answer in answers))
-        return [Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers]
+        return [
+            Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers
+        ]
 
     def _typed(
         self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]
@@ -209,7 +227,9 @@ class Prime:
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> str:
-        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`. Without `id`: that of `event_id`, else random.
+        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`.
+
+        Without `id`: that of `event_id`, else random.
 
         >>> prime.add_node("person", {"name": "Bob", "domain": "engineering"}, id="bob")
         'node:person:bob'
@@ -236,7 +256,10 @@ class Prime:
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> Receipt:
-        """Merges `properties` into a live node's (RFC 7396: None removes); `domain=None` clears it. Raises NodeNotFound."""
+        """Merges `properties` into a live node's (RFC 7396: None removes); `domain=None` clears it.
+
+        Raises NodeNotFound.
+        """
         payload: dict[str, Any] = {"properties": {} if properties is None else properties}
         if not isinstance(domain, _Unset):
             payload["domain"] = domain
@@ -261,7 +284,9 @@ class Prime:
         valid_to: Time | None = None,
         **envelope: Any,
     ) -> str:
-        """Joins two live nodes; returns the edge's id, `edge:{id}`. The same id again replaces the edge. Raises NodeNotFound.
+        """Joins two live nodes; returns the edge's id, `edge:{id}`.
+
+        The same id again replaces the edge. Raises NodeNotFound.
 
         >>> prime.add_edge("node:person:alice", "node:person:bob", "knows", weight=0.5, id="ab")
         'edge:ab'
@@ -315,16 +340,21 @@ class Prime:
         quarantine: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
-        """Takes in JSON lines from a path (.gz and .zst too) or a binary stream; what was appended is durable when it returns.
+        """Takes in JSON lines from a path (.gz and .zst too) or a binary stream.
 
-        A line that is no event stops it with InvalidEvent (IdempotencyConflict for a taken id) whose `report` says what was done;
-        `on_error="skip"` goes on, "quarantine" also appends the line to the file `quarantine`. Lines without an id get one from `name`
-        (default for a path: the real path), line number and bytes, so that the same file again appends nothing; a stream without a
-        `name` gets random ids. `progress(bytes_read, bytes_total or None, lines)` is called about every MiB.
+        What was appended is durable when it returns. A line that is no event stops it with InvalidEvent
+        (IdempotencyConflict for a taken id) whose `report` says what was done; `on_error="skip"` goes on, "quarantine"
+        also appends the line to the file `quarantine`. Lines without an id get one from `name` (default for a path: the
+        real path), line number and bytes, so that the same file again appends nothing; a stream without a `name` gets
+        random ids. `progress(bytes_read, bytes_total or None, lines)` is called about every MiB.
         """
         self._engine.check()
         run = Ingest(
-            self._engine.pipeline, self._engine.wait_durable, on_error=on_error, quarantine=quarantine, progress=progress
+            self._engine.pipeline,
+            self._engine.wait_durable,
+            on_error=on_error,
+            quarantine=quarantine,
+            progress=progress,
         )
         return run.run(source, name)
 
@@ -376,12 +406,13 @@ class Prime:
     def neighbors(
         self, id: str, *, relation: str | None = None, direction: str = "both", depth: int = 1, limit: int | None = None
     ) -> Neighbors | list[DistantNeighbor]:
-        """Who is joined to a node, as of now: a sequence of Neighbor, out first, then in, each in order of the edges' creation.
+        """Who is joined to a node, as of now: a sequence of Neighbor.
 
-        It costs what is looked at: its length little, its items when first read; it never changes. `relation` keeps one relation,
-        `direction` is "out", "in" or "both" (a self-loop then shows once, as "out"), `limit` keeps the first ones. Edges whose other
-        end is not live show too; an id that nothing names has no neighbours. With `depth` over 1, breadth first: a list of
-        DistantNeighbor, each peer once. Raises InvalidArgument.
+        Out first, then in, each in order of the edges' creation. It costs what is looked at: its length little, its
+        items when first read; it never changes. `relation` keeps one relation, `direction` is "out", "in" or "both" (a
+        self-loop then shows once, as "out"), `limit` keeps the first ones. Edges whose other end is not live show too;
+        an id that nothing names has no neighbours. With `depth` over 1, breadth first: a list of DistantNeighbor, each
+        peer once. Raises InvalidArgument.
 
         >>> prime.neighbors("node:person:alice", relation="works_on").peers()
         ['node:project:auth']
@@ -403,11 +434,15 @@ class Prime:
         return self._views.adjacency.neighbors_many(ids, relation, direction)
 
     def subgraph(self, ids: str | Iterable[str], *, depth: int = 1, limit: int = 1000) -> Subgraph:
-        """The live nodes within `depth` edges of the starts (at most `limit`, nearest first) and the live edges among them."""
+        """The live nodes within `depth` edges of the starts, and the live edges among them.
+
+        At most `limit` nodes, the nearest first.
+        """
         self._engine.check()
         if _check_count(limit, "limit") > MAX_SUBGRAPH_NODES:
             raise InvalidArgument(f"limit: expected at most {MAX_SUBGRAPH_NODES:,}, found {limit:,}")
-        return self._views.adjacency.subgraph([ids] if isinstance(ids, str) else ids, _check_count(depth, "depth"), limit)
+        _check_count(depth, "depth")
+        return self._views.adjacency.subgraph([ids] if isinstance(ids, str) else ids, depth, limit)
 
     def shortest_path(
         self,
@@ -419,10 +454,11 @@ class Prime:
         relation: str | None = None,
         max_depth: int | None = None,
     ) -> Path | None:
-        """A path with the fewest edges, or with `weighted` one with the least sum of weights (Dijkstra; weights of 0 or more); or None.
+        """A path with the fewest edges, or with `weighted` one with the least sum of weights; or None.
 
-        `direction` is how edges may be walked: "out" along them, "in" against them, "both". `max_depth` bounds the edges of an
-        unweighted path. Raises InvalidArgument for a negative weight met on the way.
+        `direction` is how edges may be walked: "out" along them, "in" against them, "both". `max_depth` bounds the
+        edges of an unweighted path. A weighted one is Dijkstra's. Raises InvalidArgument for a negative weight met on
+        the way.
         """
         self._engine.check()
         if max_depth is not None:
@@ -446,7 +482,7 @@ class Prime:
         entity_id: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Event]:
-        """The log's events behind position `after` up to `until` (default: up to now), of one type or entity if asked."""
+        """The log's events behind position `after` up to `until` (default: now), of one type or entity if asked."""
         self._engine.check()
         _check_count(after, "after")
         if until is not None:
@@ -519,7 +555,10 @@ class Prime:
         self._engine.runner.register(projection)
 
     def projection(self, name: str, *, timeout: float | None = None) -> Projection:
-        """A registered projection, once it has seen all that was appended before. Raises TimeoutError; PrimeError when it is parked."""
+        """A registered projection, once it has seen all that was appended before.
+
+        Raises TimeoutError; PrimeError when it is parked.
+        """
         self._engine.check()
         return self._engine.runner.get(name, timeout)
 
@@ -531,10 +570,11 @@ class Prime:
         to: int | None = None,
         progress: Progress | None = None,
     ) -> ReplayReport:
-        """Rebuilds all projections from the log, beside the live ones, up to position `to`; `verify` compares the digests.
+        """Rebuilds all projections from the log, beside the live ones, up to position `to`.
 
-        `progress(events, events_in_all, events)` is called now and then.
-        With `into`, the events up to `to` are also copied to a new store there, which must not exist. Raises InvalidArgument, CorruptLog.
+        `verify` compares the digests. `progress(events, events_in_all, events)` is called now and then.
+        With `into`, the events up to `to` are also copied to a new store there, which must not exist. Raises
+        InvalidArgument, CorruptLog.
         """
         last = self.position if to is None else to
         report = self._engine.replay(
