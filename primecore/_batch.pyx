@@ -93,7 +93,7 @@ cdef list append_batch(Pipeline writer, event_t* events, list prepared, list exp
         for i in range(count):
             if writer.dedupe.add(writer.dedupe.hash(events[i].event_id), <uint32_t>events[i].position) < 0:
                 raise MemoryError("no room for event ids")
-        writer.graph.fold(events, count)
+        writer.fold(events, count)
     return answers
 
 

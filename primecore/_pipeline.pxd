@@ -38,6 +38,7 @@ cdef class Pipeline:
     cdef readonly Wal wal
     cdef object log
     cdef object lock
+    cdef object torn
     cdef event_t* events
     cdef uint64_t* id_hashes
     cdef size_t* line_starts
@@ -60,6 +61,7 @@ cdef class Pipeline:
     cdef int check_space(self, event_t* event) noexcept nogil
     cdef int log_event(self, event_t* event, uint64_t id_hash) noexcept nogil
     cdef int step(self, event_t* event, uint64_t id_hash, int64_t now_us) noexcept nogil
+    cdef int fold(self, event_t* events, size_t count) except -1
     cdef int fill(self, event_t* event, tuple prepared) except -1
     cdef int log_with_room(self, event_t* event, uint64_t id_hash) except? -99
     cdef int define_space(self, uint32_t dimensions) except -1

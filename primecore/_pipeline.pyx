@@ -53,14 +53,18 @@ cdef enum:
 
 
 cdef class Pipeline:
-    """Checks, numbers, logs and folds events; one thread at a time (it takes the writer's lock itself)."""
+    """Checks, numbers, logs and folds events; one thread at a time (it takes the writer's lock itself).
 
-    def __cinit__(self, Graph graph not None, Dedupe dedupe not None, log, lock):
+    `torn()` is called when events that are in the log could not be folded whole: memory ran out.
+    """
+
+    def __cinit__(self, Graph graph not None, Dedupe dedupe not None, log, lock, torn):
         self.graph = graph
         self.dedupe = dedupe
         self.log = log
         self.wal = log.wal
         self.lock = lock
+        self.torn = torn
         self.events = <event_t*>malloc(SLICE * sizeof(event_t))
         self.id_hashes = <uint64_t*>malloc(SLICE * sizeof(uint64_t))
         self.line_starts = <size_t*>malloc(SLICE * sizeof(size_t))
@@ -204,6 +208,15 @@ cdef class Pipeline:
             event.time_us = now_us
         return self.log_event(event, id_hash)
 
+    cdef int fold(self, event_t* events, size_t count) except -1:
+        # What is in the log must show: if the tables cannot take it, nobody may go on reading them.
+        try:
+            self.graph.fold(events, count)
+        except BaseException:
+            self.torn()
+            raise
+        return 0
+
     # Single events.
 
     def append(self, tuple prepared not None, expected_version=None, bint strict=False):
@@ -240,7 +253,7 @@ cdef class Pipeline:
             status = self.log_with_room(event, id_hash)
             if status != STEP_OK:
                 raise self.failure(status, event, None)
-            self.graph.fold(event, 1)
+            self.fold(event, 1)
             self.generation += 1
             return event.position, event.version, event.event_id[:16], False
 
@@ -263,7 +276,7 @@ cdef class Pipeline:
         status = self.log_with_room(&event, self.dedupe.hash(event.event_id))
         if status != STEP_OK:
             raise self.failure(status, &event, None)
-        self.graph.fold(&event, 1)
+        self.fold(&event, 1)
         self.generation += 1
         return 0
 

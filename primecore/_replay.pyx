@@ -25,7 +25,7 @@ def replay(Pipeline writer not None, uint64_t until, progress=None):
                 status = replay_slice(writer, count)
             if count == 0 or status != STEP_OK:
                 raise writer.log.unreadable(position)
-            writer.graph.fold(writer.events, count)
+            writer.fold(writer.events, count)
             position += count
             if progress is not None and (position & 0x3FFF) < SLICE:
                 progress(position - 1)

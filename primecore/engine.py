@@ -15,7 +15,7 @@ from primecore._dedupe import Dedupe
 from primecore._facts import EventReader
 from primecore._pipeline import Pipeline
 from primecore.config import Settings
-from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound
+from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound, StorePoisoned
 from primecore.log import Log
 from primecore.model import Event, ReplayReport
 from primecore.projections.runner import Runner, Views
@@ -37,6 +37,8 @@ class Engine:
                 hint="make one with `prime ingest FILE`, or name another with --data-dir",
             )
         self.settings = settings
+        self._refusal: PrimeError | None = None
+        self._closed = False
         self.log = Log.open(
             settings.path,
             fsync=settings.fsync,
@@ -47,14 +49,13 @@ class Engine:
         try:
             self._lock = threading.Lock()
             self.views = Views()
-            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock)
+            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, self._torn)
             _replay.replay(self.pipeline, self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
             self.runner = Runner(lambda: self.views.position, self.events.read)
         except BaseException:
             self.log.close()
             raise
-        self._refusal: PrimeError | None = None
         _open_engines.add(self)
 
     @property
@@ -71,6 +72,11 @@ class Engine:
         """From now on every use raises `error`."""
         self._refusal = error
         self.views.reader.close(error)
+
+    def _torn(self) -> None:
+        self.refuse(
+            StorePoisoned("memory ran out while an event was taken in", hint="it is in the log: open the store again")
+        )
 
     def one_look(self, read: Callable[[], Result]) -> Result:
         """What `read` gives, all of it at one position.
@@ -120,7 +126,7 @@ class Engine:
         live = self.digest() if compare and to is None else None
         until = live[0] if live is not None else last if to is None else to
         views = Views()
-        pipeline = Pipeline(views.graph, Dedupe(), self.log, threading.Lock())
+        pipeline = Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None)
         begun = time.perf_counter()
         _replay.replay(pipeline, until, progress)
         seconds = time.perf_counter() - begun
@@ -137,9 +143,10 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Makes everything durable and lets go of it. Closing twice is fine."""
-        if self._refusal is not None:
+        """Makes everything durable and lets go of it. Closing twice is fine; in a forked child it leaves the parent's store alone."""
+        if self._closed or isinstance(self._refusal, StoreForked):
             return
+        self._closed = True
         self.runner.stop()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))

@@ -74,15 +74,11 @@ class Ingest:
             try:
                 self._feed(stream, lines, measure)
             except PrimeError as error:
-                self._settle(lines)
+                self._flush()
                 error.report = self._report(lines)  # type: ignore[attr-defined]  # what was done until then
                 raise
-        self._settle(lines)
+        self._flush()
         return self._report(lines)
-
-    def _settle(self, lines: Source) -> None:
-        if lines.appended:
-            self._flush()
 
     def _report(self, lines: Source) -> IngestReport:
         seconds = time.perf_counter() - self._begun
