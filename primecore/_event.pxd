@@ -3,7 +3,7 @@
 # Every slice borrows: its bytes live in the caller's line buffer, in a mapped segment, or in the scratch memory that was
 # handed to the scanner. An event_t is good for as long as those are, and no longer.
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 
 # Codes of the event types that Prime itself understands. Written to disk: frozen, never renumbered.

@@ -10,7 +10,7 @@ from primecore._event cimport NONE32
 from primecore._graph cimport Graph
 from primecore._index cimport DomainIndex, TypeIndex
 from primecore._reads cimport Reader, finish_edge, finish_node
-from primecore._records cimport edge_t, node_t
+from primecore._records cimport edge_t
 
 from heapq import heapify, heappop, heapreplace
 

@@ -1,6 +1,6 @@
 # Reads of the present: nodes, edges, neighbours, made into the result types. Knows the tables; never the log.
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from primecore._adjacency cimport OpenResult
 from primecore._graph cimport Graph

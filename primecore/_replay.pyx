@@ -14,7 +14,7 @@ def replay(Pipeline writer not None, uint64_t until, progress=None):
     Raises CorruptLog where the log does not hold what it promises.
     """
     cdef uint64_t position = writer.graph.applied_position + 1
-    cdef size_t count, i
+    cdef size_t count
     cdef int status
     with writer.lock:
         while position <= until:

@@ -3,11 +3,11 @@
 # A walk runs without the GIL inside an epoch slot. If the writer folded anything meanwhile, its answer is dropped and the walk
 # runs once more with the GIL held, when nothing can fold: so an answer is always that of one position.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 
 from primecore._adjacency cimport (
-    RELATION_DEAD, RELATION_FAR, __ATOMIC_ACQUIRE, __atomic_load_n, list_view_t, load_word,
+    RELATION_DEAD, RELATION_FAR, list_view_t, load_word,
 )
 from primecore._event cimport NONE32
 from primecore._graph cimport Graph
@@ -355,8 +355,7 @@ def shortest_path(Graph graph not None, uint32_t source, uint32_t target, *, bin
                   uint32_t relation=NONE32, direction="both", uint32_t max_depth=0xFFFFFFFF):
     """(node numbers, edge numbers, cost) of a shortest path, or None. Raises InvalidArgument for a negative weight on the way."""
     cdef walk_t walk
-    cdef uint64_t stamp
-    cdef int slot, attempt
+    cdef int attempt
     walk.relation = relation
     walk.direction = direction_bits(direction)
     if source == target:
