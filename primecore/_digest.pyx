@@ -1,7 +1,8 @@
-# Digests of what the tables hold, by content: equal for equal content, however it came about and wherever it lies in memory.
+# Digests of what the tables hold, by content: equal for equal content, however it came about and wherever it lies.
 #
-# Each item (a node, an edge, a place in a list ...) is written out canonically and hashed by XXH3-128; the hashes are added up,
-# so no order of tables matters. Runs without the GIL; the caller holds the writer's lock, so nothing changes meanwhile.
+# Each item (a node, an edge, a place in a list ...) is written out canonically and hashed by XXH3-128; the hashes are
+# added up, so no order of tables matters. Runs without the GIL; the caller holds the writer's lock, so nothing changes
+# meanwhile.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy

@@ -33,7 +33,8 @@ cdef class Neighbors(OpenResult):
 
     cdef list make(self)
     cdef uint32_t length(self) noexcept
-    cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers, uint32_t* edges) noexcept
+    cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers,
+                          uint32_t* edges) noexcept
 
     # Steps inside.
     cdef object neighbor(self, uint32_t peer, uint32_t number, str direction)
