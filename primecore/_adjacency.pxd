@@ -1,9 +1,11 @@
-# Adjacency lists: who is joined to a node, by which edge, in order of creation. Knows numbers only, no keys and no events.
+# Adjacency lists: who is joined to a node, by which edge, in order of creation.
+# Knows numbers only, no keys and no events.
 #
 # A list is one 64-bit word in its node's record, published by one release store:
 #     block u32 | capacity class 6 bits | "holds dead entries" 1 bit | entries 25 bits
-# A block holds `peer u32[c] | edge u32[c] | relation u16[c]`; edge numbers rise along it, so an edge is found by bisection.
-# A reader that took the word may read its entries for as long as it holds the GIL, sits in an epoch slot, or is an open result.
+# A block holds `peer u32[c] | edge u32[c] | relation u16[c]`; edge numbers rise along it, so an edge is found by
+# bisection. A reader that took the word may read its entries for as long as it holds the GIL, sits in an epoch slot,
+# or is an open result.
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
@@ -32,7 +34,8 @@ ctypedef struct link_t:             # in a ring; alone it points at itself
 
 
 cdef class OpenResult:
-    # A lazy result that still points into the tables. The writer freezes all open ones before it changes what they point at.
+    # A lazy result that still points into the tables.
+    # The writer freezes all open ones before it changes what they point at.
     cdef link_t link
     cdef int freeze(self) except -1
     cdef void unlink(self) noexcept

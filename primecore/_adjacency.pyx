@@ -1,6 +1,6 @@
 # Adjacency lists over an arena. The contract stands in _adjacency.pxd.
 
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from primecore._event cimport NONE32

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t
 from primecore._pipeline cimport (
-    STEP_CONFLICT, STEP_DEGREE, STEP_DIMENSIONS, STEP_DUPLICATE, STEP_FULL, STEP_OK, Pipeline, is_default_space, pending_slot_t,
+    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_OK, Pipeline, is_default_space, pending_slot_t,
     same_content, space_definition, text_of,
 )
 from primecore._records cimport MAX_POSITION
@@ -51,7 +51,6 @@ cdef list append_batch(Pipeline writer, event_t* events, list prepared, list exp
     cdef dict given = {}
     cdef tuple definition           # keeps its bytes alive until they are logged
     cdef list answers = []
-    cdef int status
     cdef int64_t now_us = writer.now_us()
     reserve_pending(writer, <size_t>len(prepared) + 1)
     for i in range(<size_t>len(prepared)):

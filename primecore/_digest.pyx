@@ -1,18 +1,19 @@
-# Digests of what the tables hold, by content: equal for equal content, however it came about and wherever it lies in memory.
+# Digests of what the tables hold, by content: equal for equal content, however it came about and wherever it lies.
 #
-# Each item (a node, an edge, a place in a list ...) is written out canonically and hashed by XXH3-128; the hashes are added up,
-# so no order of tables matters. Runs without the GIL; the caller holds the writer's lock, so nothing changes meanwhile.
+# Each item (a node, an edge, a place in a list ...) is written out canonically and hashed by XXH3-128; the hashes are
+# added up, so no order of tables matters. Runs without the GIL; the caller holds the writer's lock, so nothing changes
+# meanwhile.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from primecore._adjacency cimport RELATION_DEAD, list_view_t
 from primecore._buffers cimport buffer_append, buffer_free, buffer_init, buffer_reserve, buffer_t
 from primecore._event cimport NONE32, slice_t
-from primecore._graph cimport KIND_OTHER, Graph
+from primecore._graph cimport Graph
 from primecore._index cimport CrossCounts, Counters, DomainIndex, TypeIndex
 from primecore._jsontree cimport json_canonical
-from primecore._records cimport SUPERSEDED, edge_t, entity_t, node_t
+from primecore._records cimport SUPERSEDED, edge_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, state_t
 

@@ -1,9 +1,10 @@
-# The event as compiled code passes it around: an envelope of borrowed byte slices. Knows nothing of files, tables or Python.
+# The event as compiled code passes it around: an envelope of borrowed byte slices.
+# Knows nothing of files, tables or Python.
 #
-# Every slice borrows: its bytes live in the caller's line buffer, in a mapped segment, or in the scratch memory that was
-# handed to the scanner. An event_t is good for as long as those are, and no longer.
+# Every slice borrows: its bytes live in the caller's line buffer, in a mapped segment, or in the scratch memory that
+# was handed to the scanner. An event_t is good for as long as those are, and no longer.
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 
 # Codes of the event types that Prime itself understands. Written to disk: frozen, never renumbered.
@@ -42,7 +43,8 @@ ctypedef struct slice_t:
 
 
 ctypedef struct event_t:
-    # Envelope. `entity` and `type` are unescaped UTF-8; `payload` and `metadata` are JSON as it was given (size 0: absent).
+    # Envelope. `entity` and `type` are unescaped UTF-8;
+    # `payload` and `metadata` are JSON as it was given (size 0: absent).
     slice_t type
     slice_t entity
     slice_t payload

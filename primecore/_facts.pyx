@@ -1,4 +1,5 @@
-# Events as Python values: out of the log as model.Event, and the literals of an envelope in and out. Knows the log's C face.
+# Events as Python values: out of the log as model.Event, and the literals of an envelope in and out.
+# Knows the log's C face.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
@@ -33,7 +34,9 @@ def event_id_bytes(str value not None):
     cdef Py_ssize_t size
     cdef const char* data = PyUnicode_AsUTF8AndSize(value, &size)
     if parse_uuid(data, <uint32_t>size, out) != 0:
-        raise InvalidArgument(f"event_id: expected a UUID such as 0192f0c1-2345-7890-abcd-ef0123456789, found {value!r}")
+        raise InvalidArgument(
+            f"event_id: expected a UUID such as 0192f0c1-2345-7890-abcd-ef0123456789, found {value!r}"
+        )
     return PyBytes_FromStringAndSize(<const char*>out, 16)
 
 

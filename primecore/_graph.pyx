@@ -8,7 +8,8 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy
 
 from primecore._adjacency cimport (
-    MAX_DEGREE, RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, link_t, list_view_t, ring_init, word_count,
+    MAX_DEGREE, RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, list_view_t, ring_init,
+    word_count,
 )
 from primecore._event cimport (
     CODE_EDGE_CREATED, CODE_EDGE_DELETED, CODE_EDGE_UPDATED, CODE_NODE_CREATED, CODE_NODE_DELETED, CODE_NODE_UPDATED,

@@ -182,7 +182,8 @@ cdef class DomainIndex(Part):
 
     cdef list numbers(self, Graph graph, bytes name):
         # Numbers of the live nodes of a domain, in order of joining.
-        cdef uint32_t domain = graph.domains.find(graph.domains.hash(name, <uint32_t>len(name)), name, <uint32_t>len(name))
+        cdef uint32_t size = <uint32_t>len(name)
+        cdef uint32_t domain = graph.domains.find(graph.domains.hash(name, size), name, size)
         cdef uint32_t node
         cdef list numbers = []
         if domain == NONE32:

@@ -2,7 +2,7 @@
 # place. Knows nothing of events, files or Python objects. Nothing here recurses; no byte at or past `end` is ever
 # read.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from primecore._event cimport slice_t
 from primecore._keyset cimport KEYS_FINE, keyset_t, object_close, object_note, object_t
 from primecore._buffers cimport scratch_t

@@ -100,7 +100,7 @@ cdef class Keys:
         return number
 
     def renew(self, str key not None) -> int:
-        """A further number for a key, with a zeroed record; the old record stays as it is. KeyError when it is absent."""
+        """A further number for a key, with a zeroed record; the old record stays. KeyError when it is absent."""
         cdef object number = self.number(key)
         cdef uint32_t renewed
         if number is None:

@@ -26,7 +26,10 @@ cdef extern from "xxhash.h" nogil:
 
 
 cdef class Source:
-    """A stream of lines. `name` stands in messages; lines without an id get one from `identity`, their number and their bytes."""
+    """A stream of lines. `name` stands in messages.
+
+    Lines without an id get one from `identity`, their number and their bytes; random ones without an `identity`.
+    """
 
     def __cinit__(self, str name not None, str identity=None):
         self.name = name
@@ -84,7 +87,7 @@ cdef size_t scan_slice(Pipeline writer, const char* data, size_t size, size_t* o
 
 
 def ingest(Pipeline writer not None, const unsigned char[::1] chunk not None, size_t offset, Source source not None):
-    """Takes whole lines from chunk[offset:] until its end or a line that is refused; returns the offset behind the last.
+    """Takes whole lines from chunk[offset:] until its end or a refused line; returns the offset behind the last.
 
     A refused line is left in `source` (error, bad_start, bad_end), after everything before it was logged and folded.
     Raises DiskFull, StorePoisoned, StoreClosed and the like; what came before is kept.
@@ -148,7 +151,8 @@ cdef void prefetch_records(Pipeline writer, size_t count) noexcept nogil:
             writer.graph.nodes.prefetch_record(event.entity_hash)
 
 
-cdef int step_slice(Pipeline writer, size_t* at, size_t count, size_t* kept, int64_t now_us, Source source) noexcept nogil:
+cdef int step_slice(Pipeline writer, size_t* at, size_t count, size_t* kept, int64_t now_us,
+                    Source source) noexcept nogil:
     # Logs events from at[0] on; those that were appended are moved together to the front for the fold.
     cdef size_t i = at[0]
     cdef int status = STEP_OK

@@ -1,7 +1,8 @@
 # Lists of nodes and edges: by type, by domain, by relation, around a start.
 #
-# Each call is one look: the GIL is held from the first number to the last copy, and no Python code runs in between (where the GIL could
-# change hands), so no write comes in between either. Properties are parsed after that, from the copies.
+# Each call is one look: the GIL is held from the first number to the last copy, and no Python code runs in between
+# (where the GIL could change hands), so no write comes in between either.
+# Properties are parsed after that, from the copies.
 
 from libc.stdint cimport uint32_t
 
@@ -10,7 +11,7 @@ from primecore._event cimport NONE32
 from primecore._graph cimport Graph
 from primecore._index cimport DomainIndex, TypeIndex
 from primecore._reads cimport Reader, finish_edge, finish_node
-from primecore._records cimport edge_t, node_t
+from primecore._records cimport edge_t
 
 from heapq import heapify, heappop, heapreplace
 
@@ -87,7 +88,8 @@ def nodes_of_type(Reader reader not None, TypeIndex index not None, name, after,
     return parsed(found)
 
 
-def nodes_of_domain(Reader reader not None, DomainIndex index not None, str domain not None, type_name, after, label, limit):
+def nodes_of_domain(Reader reader not None, DomainIndex index not None, str domain not None, type_name, after, label,
+                    limit):
     """Live nodes of a domain (and of a type, unless None), in order of creation, from behind node `after` on."""
     cdef Graph graph = reader.graph
     cdef uint32_t place, number, born
@@ -131,7 +133,7 @@ def edges(Reader reader not None, relation, after, limit):
 
 
 def edges_of_node(Reader reader not None, source, target, relation, after, limit):
-    """Live edges from `source` (unless None) to `target` (unless None), in order of creation, from behind edge `after` on."""
+    """Live edges from `source` to `target` (None: any), in order of creation, from behind edge `after` on."""
     cdef Graph graph = reader.graph
     cdef uint32_t wanted = reader.relation_number(relation)
     cdef uint32_t own = reader.find_node(target if source is None else source)
@@ -158,7 +160,7 @@ def edges_of_node(Reader reader not None, source, target, relation, after, limit
 
 
 def subgraph(Reader reader not None, list ids not None, uint32_t depth, size_t limit):
-    """The live nodes within `depth` edges of the starts, at most `limit`, nearest first, and the live edges among them."""
+    """The live nodes within `depth` edges of the starts, nearest first, at most `limit`, and the edges among them."""
     cdef Graph graph = reader.graph
     cdef uint32_t number, i
     cdef list_view_t entries

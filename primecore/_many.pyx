@@ -1,4 +1,5 @@
-# Neighbours of many nodes at once, as arrays of numbers (compressed sparse rows). Knows the tables; runs without the GIL.
+# Neighbours of many nodes at once, as arrays of numbers (compressed sparse rows).
+# Knows the tables; runs without the GIL.
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
@@ -97,7 +98,8 @@ cdef extern from * nogil:
     void __builtin_prefetch(const void* address) noexcept
 
 
-cdef size_t row(Graph graph, uint32_t number, uint32_t relation, uint8_t direction, rows_t* rows, size_t at) noexcept nogil:
+cdef size_t row(Graph graph, uint32_t number, uint32_t relation, uint8_t direction, rows_t* rows,
+                size_t at) noexcept nogil:
     cdef node_t* node = graph.node(number)
     cdef list_view_t entries
     cdef uint32_t i, name
@@ -127,8 +129,9 @@ cdef size_t row(Graph graph, uint32_t number, uint32_t relation, uint8_t directi
 cdef class ManyNeighbors(OpenResult):
     """Neighbours of many nodes at one position, as rows of numbers; row i belongs to the i-th id that was asked for.
 
-    Arrays (numpy, n ids, m neighbours): offsets uint64[n + 1], peers uint32[m], edges uint32[m], relations uint32[m], outward uint8[m].
-    Row i spans offsets[i] to offsets[i + 1]. Indexing gives a row as a list of Neighbor; peer_id() and edge_id() name numbers.
+    Arrays (numpy, n ids, m neighbours): offsets uint64[n + 1], peers uint32[m], edges uint32[m], relations uint32[m],
+    outward uint8[m]. Row i spans offsets[i] to offsets[i + 1]. Indexing gives a row as a list of Neighbor;
+    peer_id() and edge_id() name numbers.
     """
 
     cdef Graph graph

@@ -273,8 +273,10 @@ cdef class Mapping:
             raise OSError(error, os.strerror(error))
 
     def expect_writes(self) -> None:
-        """Forget which pages were read: the first write to a page that is entered as read-only costs 15 us on ext4, to one
-        that is not entered 0.6 us."""
+        """Forget which pages were read.
+
+        The first write to a page that is entered as read-only costs 15 us on ext4, to one that is not entered 0.6 us.
+        """
         if self.c_mapping.kind == MAPPED_FILE:
             with nogil:
                 madvise(self.c_mapping.data, self.c_mapping.bytes, FORGET_PAGES)

@@ -37,7 +37,8 @@ cdef class Arena:
 
     # A block of at least nbytes (contents undefined), 16-byte aligned; 0 when the range is full.
     cdef uint32_t alloc(self, size_t nbytes) noexcept nogil
-    # Takes a block back at once: the caller makes sure that no reader is left. nbytes as given to alloc. ref 0 is ignored.
+    # Takes a block back at once: the caller makes sure that no reader is left. nbytes as given to alloc.
+    # ref 0 is ignored.
     cdef void free(self, uint32_t ref, size_t nbytes) noexcept nogil
     # What a block for nbytes really holds.
     cdef size_t capacity(self, size_t nbytes) noexcept nogil

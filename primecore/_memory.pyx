@@ -2,7 +2,7 @@
 
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free as c_free
 from libc.string cimport memcpy
 
 
@@ -196,7 +196,7 @@ cdef class Epochs:
         self.words[0] = 1
 
     def __dealloc__(self):
-        free(self.block)
+        c_free(self.block)
 
     cdef int enter(self) noexcept nogil:
         cdef uint32_t first = epoch_first_slot(EPOCH_SLOTS)

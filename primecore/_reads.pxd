@@ -1,6 +1,6 @@
 # Reads of the present: nodes, edges, neighbours, made into the result types. Knows the tables; never the log.
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from primecore._adjacency cimport OpenResult
 from primecore._graph cimport Graph
@@ -33,7 +33,8 @@ cdef class Neighbors(OpenResult):
 
     cdef list make(self)
     cdef uint32_t length(self) noexcept
-    cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers, uint32_t* edges) noexcept
+    cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers,
+                          uint32_t* edges) noexcept
 
     # Steps inside.
     cdef object neighbor(self, uint32_t peer, uint32_t number, str direction)

@@ -3,10 +3,10 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New, PyList_SET_ITEM
-from cpython.object cimport Py_EQ, Py_NE, PyObject
+from cpython.object cimport Py_EQ, Py_NE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from primecore._adjacency cimport RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, ring_insert, word_count, word_has_dead
@@ -85,12 +85,14 @@ cdef inline void put(object result, Py_ssize_t at, object item):
 @cython.final
 @cython.no_gc
 cdef class Neighbors(OpenResult):
-    """The neighbours of one node as they were when it was asked: an immutable sequence of Neighbor, made when first looked into.
+    """The neighbours of one node as they were when it was asked: an immutable sequence of Neighbor.
 
-    Out first, then in, each in order of the edges' creation. Supports len, index, slices, iteration and equality with sequences.
+    Its items are made when first looked into. Out first, then in, each in order of the edges' creation. Supports len,
+    index, slices, iteration and equality with sequences.
     """
 
-    cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers, uint32_t* edges) noexcept:
+    cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers,
+                          uint32_t* edges) noexcept:
         # The entries that count, at most `room`; a NULL target is only counted.
         cdef list_view_t entries
         cdef uint32_t i, count = 0, relation
@@ -257,11 +259,12 @@ cdef class Reader:
         return ABSENT_RELATION if number == NONE32 else number
 
     def neighbors(self, str id not None, *, relation=None, direction="both", depth=1, limit=None):
-        """The neighbours of a node, as they are now: a sequence of Neighbor, out first, then in, each in order of creation.
+        """The neighbours of a node, as they are now: a sequence of Neighbor.
 
-        `relation` keeps one relation, `direction` is "out", "in" or "both" (a self-loop then shows once, as "out"), `limit` keeps the
-        first ones. Edges whose other end is not live show too; an id that nothing names has no neighbours. With `depth` over 1, breadth
-        first: a list of DistantNeighbor, each peer once. Raises InvalidArgument.
+        Out first, then in, each in order of the edges' creation. `relation` keeps one relation, `direction` is "out",
+        "in" or "both" (a self-loop then shows once, as "out"), `limit` keeps the first ones. Edges whose other end is
+        not live show too; an id that nothing names has no neighbours. With `depth` over 1, breadth first: a list of
+        DistantNeighbor, each peer once. Raises InvalidArgument.
 
         >>> prime.neighbors("node:person:alice", relation="works_on").peers()
         ['node:project:auth']
@@ -380,7 +383,7 @@ cdef class Reader:
         return self.relation_number(relation)
 
     def edges_between(self, str source_domain not None, members):
-        """Edge numbers by target domain, of the live edges that lead from nodes of `source_domain` to another domain."""
+        """Numbers, by target domain, of the live edges that lead from nodes of `source_domain` to another domain."""
         cdef list_view_t entries
         cdef uint32_t number, i, peer
         cdef dict found = {}

@@ -1,6 +1,6 @@
 """One record of the log: its size, writing, checking, reading and hashing it. Knows bytes; no segment, no file."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from primecore._crc32c cimport crc32c_extend

@@ -1,6 +1,8 @@
-# The fixed-size records of the graph's tables and the changes that one event makes to them. Knows nothing of files or Python.
+# The fixed-size records of the graph's tables and the changes that one event makes to them.
+# Knows nothing of files or Python.
 #
-# The first 24 bytes of a record are the key cell of its KeyTable. Positions are u32 here (a store refuses event 2**32 - 2).
+# The first 24 bytes of a record are the key cell of its KeyTable. Positions are u32 here: a store refuses
+# event 2**32 - 2.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 

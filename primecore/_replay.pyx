@@ -9,12 +9,12 @@ from primecore._scan cimport decode_trusted
 
 
 def replay(Pipeline writer not None, uint64_t until, progress=None):
-    """Folds the log's events from behind the last folded one up to `until`; `progress(position)` hears of it now and then.
+    """Folds the log's events from behind the last folded one up to `until`.
 
-    Raises CorruptLog where the log does not hold what it promises.
+    `progress(position)` hears of it now and then. Raises CorruptLog where the log does not hold what it promises.
     """
     cdef uint64_t position = writer.graph.applied_position + 1
-    cdef size_t count, i
+    cdef size_t count
     cdef int status
     with writer.lock:
         while position <= until:

@@ -315,7 +315,10 @@ cdef class Segment:
         self.mapping.write_through(self.c_segment.tail, end - self.c_segment.tail)
 
     def chain(self) -> bytes:
-        """The chain hash up to the tail, 16 bytes, computed as far as it is missing. Not beside a running sync thread."""
+        """The chain hash up to the tail, 16 bytes, computed as far as it is missing.
+
+        Not beside a running sync thread.
+        """
         with nogil:
             segment_chain(&self.c_segment, self.c_segment.tail)
         return bytes(self.c_segment.chain[:16])

@@ -54,14 +54,14 @@ cdef class KeyTable:
     # Looking up. `hash` is what hash() gives for the same bytes.
     cdef uint64_t hash(self, const char* key, uint32_t size) noexcept nogil
     cdef void prefetch(self, uint64_t hash) noexcept nogil           # the index line
-    cdef void prefetch_record(self, uint64_t hash) noexcept nogil    # the record behind it; wants the index line in cache
+    cdef void prefetch_record(self, uint64_t hash) noexcept nogil    # the record; wants the index line in cache
     cdef uint32_t find(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil     # NONE32: absent
 
     # Changing.
     # The key's number; a key not seen before gets a zeroed record. NONE32: out of memory.
     cdef uint32_t add(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil
-    # A further, zeroed record under the same key: find() gives it from now on. The old record and its key stay readable.
-    # NONE32: out of memory, or the number is not the one that find() gives.
+    # A further, zeroed record under the same key: find() gives it from now on. The old record and its key stay
+    # readable. NONE32: out of memory, or the number is not the one that find() gives.
     cdef uint32_t renew(self, uint32_t number) noexcept nogil
     # 1 removed, 0 was absent. The number is given out again once reclaim() has seen its readers gone.
     cdef int remove(self, uint64_t hash, const char* key, uint32_t size) noexcept nogil

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from primecore._event cimport NONE32, slice_t
 from primecore._keycell cimport (
     KEY_BODY_BYTES, KEY_INLINE, KEY_LONG, KEY_UUID, UUID_TEXT_BYTES, key_cell_equal, key_cell_ref, key_cell_remove,
-    key_cell_size, key_cell_t, key_cell_text, key_cell_write, key_is_ascii, key_long_t, key_prefix_size, prefix_slot_t,
+    key_cell_size, key_cell_t, key_cell_text, key_cell_write, key_is_ascii, key_long_t, key_prefix_size,
     uuid_parse,
 )
 from primecore._memory cimport Arena, Epochs, Region
@@ -176,11 +176,11 @@ cdef class KeyTable:
         cdef uint64_t mask = shard_mask(self.shards[shard])
         cdef uint64_t index = (hash >> 6) & mask
         cdef place_t found
-        cdef uint32_t step
+        cdef uint32_t _step
         if not self.locate(hash, key, size, &found):
             return 0
         chunk_clear(found.chunk, found.place)
-        for step in range(found.walked):
+        for _step in range(found.walked):
             chunk_add_overflow(shard_chunks(self.shards[shard]) + index, -1)
             index = next_index(index, tag_of(hash), mask)
         key_cell_remove(<key_cell_t*>self.record(found.number))

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from primecore._mapping cimport mapping_sync
-from primecore._segment cimport segment_chain, segment_promise, segment_t
+from primecore._segment cimport segment_chain, segment_promise
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_mutex_init(pthread_mutex_t*, void*)

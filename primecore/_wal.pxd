@@ -4,8 +4,8 @@
 # docs/format.md describes the bytes; _format.pxd holds their layout.
 #
 # Threads: one writer at a time (the caller's lock). Any number of readers, with or without the GIL, for positions up to
-# one that the writer published after its append. Slices that come out borrow from the mappings: they are good for as long
-# as this object is, also after the log was closed.
+# one that the writer published after its append. Slices that come out borrow from the mappings: they are good for as
+# long as this object is, also after the log was closed.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 

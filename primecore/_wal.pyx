@@ -3,20 +3,19 @@
 Opens no file and knows no path: log.py hands in the segments. Knows an event's envelope, never its payload.
 """
 
-from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import os
 
 from primecore._event cimport event_t
-from primecore._format cimport FLAG_BATCH_FIRST, FLAG_IN_BATCH, HEADER_BYTES, RECORD_BYTES, record_t
-from primecore._mapping cimport WRITTEN_FILE, Mapping, mapping_write
+from primecore._format cimport FLAG_BATCH_FIRST, FLAG_IN_BATCH, RECORD_BYTES, record_t
+from primecore._mapping cimport WRITTEN_FILE, mapping_write
 from primecore._record cimport (chain_extend, commit_write, record_check, record_length, record_publish, record_read,
-                                record_reseed, record_size, record_write)
-from primecore._segment cimport (Segment, segment_chain, segment_locate, segment_next_event, segment_note, segment_t)
-from primecore._sync cimport (JOB_PREPARE, JOB_SEAL, JOB_STOP, sync_ask, sync_destroy, sync_first_append,
-                              sync_init, sync_next_job, sync_poison, sync_start, sync_stop, sync_t, sync_wait)
+                                record_size, record_write)
+from primecore._segment cimport (Segment, segment_locate, segment_next_event, segment_note, segment_t)
+from primecore._sync cimport (JOB_PREPARE, sync_ask, sync_destroy, sync_first_append,
+                              sync_init, sync_poison, sync_stop, sync_t)
 
 cdef extern from "<sys/mman.h>" nogil:
     void* mmap(void*, size_t, int, int, int, int64_t)

@@ -1,6 +1,6 @@
 """A plain Python door to the log's C interface, for tests, tools and measurements. The engine goes elsewhere."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from primecore._event cimport event_t, slice_t

@@ -1,13 +1,14 @@
-# Walks over the live graph: breadth first, shortest paths, and neighbours of many. Knows numbers; results are arrays of numbers.
+# Walks over the live graph: breadth first, shortest paths, and neighbours of many.
+# Knows numbers; results are arrays of numbers.
 #
-# A walk runs without the GIL inside an epoch slot. If the writer folded anything meanwhile, its answer is dropped and the walk
-# runs once more with the GIL held, when nothing can fold: so an answer is always that of one position.
+# A walk runs without the GIL inside an epoch slot. If the writer folded anything meanwhile, its answer is dropped and
+# the walk runs once more with the GIL held, when nothing can fold: so an answer is always that of one position.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 
 from primecore._adjacency cimport (
-    RELATION_DEAD, RELATION_FAR, __ATOMIC_ACQUIRE, __atomic_load_n, list_view_t, load_word,
+    RELATION_DEAD, RELATION_FAR, list_view_t, load_word,
 )
 from primecore._event cimport NONE32
 from primecore._graph cimport Graph
@@ -151,7 +152,10 @@ def direction_bits(direction):
 
 def breadth_first(Graph graph not None, list start_numbers not None, uint32_t depth, uint32_t relation=NONE32,
                   direction="both", size_t limit=<size_t>-1):
-    """Peers within `depth` edges of the starts, each once: ([(peer, edge, depth, outward)], cut short by `limit`, position)."""
+    """Peers within `depth` edges of the starts, each once.
+
+    Returns ([(peer, edge, depth, outward)], whether `limit` cut it short, position).
+    """
     cdef walk_t walk
     cdef steps_t steps
     cdef uint8_t* seen = NULL
@@ -204,7 +208,8 @@ def breadth_first(Graph graph not None, list start_numbers not None, uint32_t de
 
 cdef int expand(Graph graph, const walk_t* walk, steps_t* frontier, size_t* begin, uint32_t* via, uint32_t* other_via,
                 uint32_t* meeting) noexcept nogil:
-    # One level from one side; 1 when it met the other side. The whole level is looked through, so that ties go to the lowest node.
+    # One level from one side; 1 when it met the other side. The whole level is looked through, so that ties go to the
+    # lowest node.
     cdef size_t at = begin[0], end = frontier.count
     cdef list_view_t entries
     cdef uint32_t i, peer
@@ -353,10 +358,12 @@ cdef list trace(Graph graph, uint32_t* via, uint32_t start, bint from_source):
 
 def shortest_path(Graph graph not None, uint32_t source, uint32_t target, *, bint weighted=False,
                   uint32_t relation=NONE32, direction="both", uint32_t max_depth=0xFFFFFFFF):
-    """(node numbers, edge numbers, cost) of a shortest path, or None. Raises InvalidArgument for a negative weight on the way."""
+    """(node numbers, edge numbers, cost) of a shortest path, or None.
+
+    Raises InvalidArgument for a negative weight on the way.
+    """
     cdef walk_t walk
-    cdef uint64_t stamp
-    cdef int slot, attempt
+    cdef int attempt
     walk.relation = relation
     walk.direction = direction_bits(direction)
     if source == target:

@@ -32,7 +32,8 @@ _ENVELOPE = frozenset(
 def encode_json(value: Any, field: str) -> bytes:
     """A JSON object as UTF-8 text that says exactly what `value` says.
 
-    Raises InvalidArgument for what JSON cannot carry unchanged: NaN and infinities, keys that are no strings, dates, bytes ...
+    Raises InvalidArgument for what JSON cannot carry unchanged: NaN and infinities, keys that are no strings, dates,
+    bytes ...
     """
     if not isinstance(value, Mapping):
         raise InvalidArgument(f"{field}: expected a dict, found {type(value).__name__}")
@@ -127,7 +128,10 @@ def prepare(
 
 
 def prepare_envelope(envelope: Event | Mapping[str, Any]) -> tuple[Prepared, int | None]:
-    """As prepare(), from an Event or a dict with the envelope's fields; and its expected_version. Raises InvalidEvent and InvalidArgument."""
+    """As prepare(), from an Event or a dict with the envelope's fields; and its expected_version.
+
+    Raises InvalidEvent and InvalidArgument.
+    """
     if isinstance(envelope, Event):
         event = envelope
         return prepare(

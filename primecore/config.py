@@ -36,7 +36,8 @@ def settings(
     """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
     if fsync not in get_args(Fsync):
         raise InvalidArgument(f"fsync: expected one of {', '.join(get_args(Fsync))}, found {fsync!r}")
-    if isinstance(fsync_interval_ms, bool) or not isinstance(fsync_interval_ms, int) or not 1 <= fsync_interval_ms <= 60_000:
+    whole = isinstance(fsync_interval_ms, int) and not isinstance(fsync_interval_ms, bool)
+    if not whole or not 1 <= fsync_interval_ms <= 60_000:
         raise InvalidArgument(f"fsync_interval_ms: expected an integer from 1 to 60000, found {fsync_interval_ms!r}")
     if path is None:
         path = os.environ.get("PRIME_DATA_DIR") or DEFAULT_DIRECTORY

@@ -1,4 +1,4 @@
-"""The engine: opens a log and its views, keeps them in step, closes them. Wiring only: what can be asked belongs to the views."""
+"""The engine: opens a log and its views, keeps them in step, closes them. Wiring only: views answer questions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Engine:
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         if settings.path is not None and (settings.read_only or not settings.create) and not settings.path.is_dir():
             raise StoreNotFound(
-                f"there is no store at {settings.path}", hint="make one with `prime ingest FILE`, or name another with --data-dir"
+                f"there is no store at {settings.path}",
+                hint="make one with `prime ingest FILE`, or name another with --data-dir",
             )
         self.settings = settings
         self._refusal: PrimeError | None = None
@@ -78,7 +79,10 @@ class Engine:
         )
 
     def one_look(self, read: Callable[[], Result]) -> Result:
-        """What `read` gives, all of it at one position: read again if something was folded meanwhile, at last with writers held off."""
+        """What `read` gives, all of it at one position.
+
+        It is read again if something was folded meanwhile, at last with writers held off.
+        """
         self.check()
         for _ in range(LOOKS):
             before = self.views.graph.looks
@@ -99,7 +103,10 @@ class Engine:
             yield self.events.read(position)
 
     def wait_durable(self, position: int | None = None, timeout: float | None = None) -> int:
-        """Waits until everything up to `position` (default: all that is applied) survives power loss; returns the durable position."""
+        """Waits until everything up to `position` (default: all that is applied) survives power loss.
+
+        Returns the durable position.
+        """
         self.check()
         self.log.wait_durable(self.position if position is None else position, timeout)
         return int(self.log.wal.durable_position)

@@ -1,4 +1,7 @@
-"""JSON that rounds nothing: numbers that no int or float holds exactly come as Decimal and go out as they came. Standard library only."""
+"""JSON that rounds nothing: numbers that no int or float holds exactly come as Decimal and go out as they came.
+
+Knows the standard library only.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ def loads(text: bytes) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """`value` as JSON on one line. Raises ValueError for NaN, infinities and nesting over 512, TypeError for what JSON has no word for."""
+    """`value` as JSON on one line.
+
+    Raises ValueError for NaN, infinities and nesting over 512, TypeError for what JSON has no word for.
+    """
     try:
         return _fast(value)
     except (TypeError, ValueError):

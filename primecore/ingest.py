@@ -1,4 +1,4 @@
-"""Feeds lines of a file or stream to the write path: opening, unpacking, cutting into chunks, and what to do with a refused line."""
+"""Feeds lines of a file or stream to the write path: opening, unpacking, cutting into chunks, refused lines."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ class Ingest:
         self._begun = 0.0
 
     def run(self, source: str | os.PathLike[str] | Readable, name: str | None = None) -> IngestReport:
-        """Takes in a path or a binary stream. Raises InvalidEvent or IdempotencyConflict with `.report` where a line stops it."""
+        """Takes in a path or a binary stream.
+
+        Raises InvalidEvent or IdempotencyConflict with `.report` where a line stops it.
+        """
         self._begun = time.perf_counter()
         with ExitStack() as stack:
             if isinstance(source, (str, os.PathLike)):
@@ -116,7 +119,10 @@ Measure = Callable[[], tuple[int, int | None]]
 
 
 class Chunks:
-    """Cuts a stream into pieces of whole lines. The last piece may lack its newline; an overlong line comes alone and cut."""
+    """Cuts a stream into pieces of whole lines.
+
+    The last piece may lack its newline; an overlong line comes alone and cut.
+    """
 
     def __init__(self, stream: Readable, name: str) -> None:
         self._stream = stream

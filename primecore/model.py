@@ -68,7 +68,10 @@ class DistantNeighbor(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A walk from `nodes[0]` to `nodes[-1]`; `edges` has one fewer. `cost` is the number of edges, or the sum of weights."""
+    """A walk from `nodes[0]` to `nodes[-1]`; `edges` has one fewer.
+
+    `cost` is the number of edges, or the sum of their weights.
+    """
 
     nodes: tuple[str, ...]
     edges: tuple[str, ...]

@@ -1,4 +1,7 @@
-"""The service: what can be asked of a store, a plain request in, a plain result out. Limits and defaults live here, answers in the views."""
+"""The service: what can be asked of a store, a plain request in, a plain result out.
+
+Limits and defaults live here, answers in the views.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +45,9 @@ def open(
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
-    Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only` takes no lock
-    and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every `fsync_interval_ms`), "always" (before
-    an append returns) or "never" (when the operating system likes).
+    Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only`
+    takes no lock and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every
+    `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes).
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -74,11 +77,16 @@ class Prime(Writes):
         self._engine.check()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
-        """Makes everything durable and lets the store go. Closing twice is fine; any other use of a closed store raises StoreClosed."""
+        """Makes everything durable and lets the store go.
+
+        Closing twice is fine; any other use of a closed store raises StoreClosed.
+        """
         self._engine.close()
 
     @property
@@ -102,14 +110,17 @@ class Prime(Writes):
         return self._engine.log.recovery
 
     def flush(self, timeout: float | None = None) -> int:
-        """Waits until everything appended so far is on stable storage, at most `timeout` seconds; returns the durable position.
+        """Waits until all that was appended is on stable storage, at most `timeout` seconds; gives the durable position.
 
         Raises OutcomeUnknown, StorePoisoned.
         """
         return self._engine.wait_durable(None, timeout)
 
     def digest(self) -> str:
-        """A hash over the position and the content of all projections kept at once: equal for equal content, however it came about."""
+        """A hash over the position and the content of all projections kept at once.
+
+        Equal for equal content, however it came about.
+        """
         return self._engine.digest()[1]
 
     # Reads.
@@ -160,12 +171,13 @@ class Prime(Writes):
     def neighbors(
         self, id: str, *, relation: str | None = None, direction: str = "both", depth: int = 1, limit: int | None = None
     ) -> Neighbors | list[DistantNeighbor]:
-        """Who is joined to a node, as of now: a sequence of Neighbor, out first, then in, each in order of the edges' creation.
+        """Who is joined to a node, as of now: a sequence of Neighbor.
 
-        It costs what is looked at: its length little, its items when first read; it never changes. `relation` keeps one relation,
-        `direction` is "out", "in" or "both" (a self-loop then shows once, as "out"), `limit` keeps the first ones. Edges whose other
-        end is not live show too; an id that nothing names has no neighbours. With `depth` over 1, breadth first: a list of
-        DistantNeighbor, each peer once. Raises InvalidArgument.
+        Out first, then in, each in order of the edges' creation. It costs what is looked at: its length little, its
+        items when first read; it never changes. `relation` keeps one relation, `direction` is "out", "in" or "both" (a
+        self-loop then shows once, as "out"), `limit` keeps the first ones. Edges whose other end is not live show too;
+        an id that nothing names has no neighbours. With `depth` over 1, breadth first: a list of DistantNeighbor, each
+        peer once. Raises InvalidArgument.
 
         >>> prime.neighbors("node:person:alice", relation="works_on").peers()
         ['node:project:auth']
@@ -187,7 +199,10 @@ class Prime(Writes):
         return self._views.adjacency.neighbors_many(ids, relation, direction)
 
     def subgraph(self, ids: str | Iterable[str], *, depth: int = 1, limit: int = 1000) -> Subgraph:
-        """The live nodes within `depth` edges of the starts (at most `limit`, nearest first) and the live edges among them."""
+        """The live nodes within `depth` edges of the starts, and the live edges among them.
+
+        At most `limit` nodes, the nearest first.
+        """
         self._engine.check()
         if check_count(limit, "limit") > MAX_SUBGRAPH_NODES:
             raise InvalidArgument(f"limit: expected at most {MAX_SUBGRAPH_NODES:,}, found {limit:,}")
@@ -203,10 +218,11 @@ class Prime(Writes):
         relation: str | None = None,
         max_depth: int | None = None,
     ) -> Path | None:
-        """A path with the fewest edges, or with `weighted` one with the least sum of weights (Dijkstra; weights of 0 or more); or None.
+        """A path with the fewest edges, or with `weighted` one with the least sum of weights; or None.
 
-        `direction` is how edges may be walked: "out" along them, "in" against them, "both". `max_depth` bounds the edges of an
-        unweighted path. Raises InvalidArgument for a negative weight met on the way.
+        `direction` is how edges may be walked: "out" along them, "in" against them, "both". `max_depth` bounds the
+        edges of an unweighted path. A weighted one is Dijkstra's. Raises InvalidArgument for a negative weight met on
+        the way.
         """
         self._engine.check()
         if max_depth is not None:
@@ -230,7 +246,7 @@ class Prime(Writes):
         entity_id: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Event]:
-        """The log's events behind position `after` up to `until` (default: up to now), of one type or entity if asked."""
+        """The log's events behind position `after` up to `until` (default: now), of one type or entity if asked."""
         self._engine.check()
         check_count(after, "after")
         if until is not None:
@@ -303,7 +319,10 @@ class Prime(Writes):
         self._engine.runner.register(projection)
 
     def projection(self, name: str, *, timeout: float | None = None) -> Projection:
-        """A registered projection, once it has seen all that was appended before. Raises TimeoutError; PrimeError when it is parked."""
+        """A registered projection, once it has seen all that was appended before.
+
+        Raises TimeoutError; PrimeError when it is parked.
+        """
         self._engine.check()
         return self._engine.runner.get(name, timeout)
 
@@ -315,10 +334,11 @@ class Prime(Writes):
         to: int | None = None,
         progress: Progress | None = None,
     ) -> ReplayReport:
-        """Rebuilds all projections from the log, beside the live ones, up to position `to`; `verify` compares the digests.
+        """Rebuilds all projections from the log, beside the live ones, up to position `to`.
 
-        `progress(events, events_in_all, events)` is called now and then.
-        With `into`, the events up to `to` are also copied to a new store there, which must not exist. Raises InvalidArgument, CorruptLog.
+        `verify` compares the digests. `progress(events, events_in_all, events)` is called now and then.
+        With `into`, the events up to `to` are also copied to a new store there, which must not exist. Raises
+        InvalidArgument, CorruptLog.
         """
         last = self.position if to is None else to
         report = self._engine.replay(

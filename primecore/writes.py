@@ -1,4 +1,4 @@
-"""Writes: the verbs that append events. A part of the service; requests are made into events here and checked in the write path."""
+"""Writes: the verbs that append events. Requests become events here; the write path checks them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Time = datetime | str
 class Writes:
     """What every open store can be told.
 
-    Every write takes these keywords: `expected_version` (int: how many events the entity must have; VersionConflict), `event_id`
-    (UUID: the same event again is a no-op; IdempotencyConflict for another one), `timestamp` (aware datetime or RFC 3339 text),
-    `metadata` (dict), `durable` (wait for stable storage). Writes raise InvalidEvent, LimitExceeded, DiskFull, StorePoisoned,
-    OutcomeUnknown and StoreClosed.
+    Every write takes these keywords: `expected_version` (int: how many events the entity must have; VersionConflict),
+    `event_id` (UUID: the same event again is a no-op; IdempotencyConflict for another one), `timestamp` (aware datetime
+    or RFC 3339 text), `metadata` (dict), `durable` (wait for stable storage). Writes raise InvalidEvent, LimitExceeded,
+    DiskFull, StorePoisoned, OutcomeUnknown and StoreClosed.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -81,10 +81,14 @@ class Writes:
         for _, expected in batch:
             if expected is not None:
                 check_count(expected, "expected_version")
-        answers = _batch.append_many(self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch])
+        answers = _batch.append_many(
+            self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch]
+        )
         if answers and (durable or self._always):
             self._engine.wait_durable(max(answer[0] for answer in answers))
-        return [Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers]
+        return [
+            Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers
+        ]
 
     def _typed(
         self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]
@@ -116,7 +120,9 @@ class Writes:
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> str:
-        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`. Without `id`: that of `event_id`, else random.
+        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`.
+
+        Without `id`: that of `event_id`, else random.
 
         >>> prime.add_node("person", {"name": "Bob", "domain": "engineering"}, id="bob")
         'node:person:bob'
@@ -143,7 +149,10 @@ class Writes:
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> Receipt:
-        """Merges `properties` into a live node's (RFC 7396: None removes); `domain=None` clears it. Raises NodeNotFound."""
+        """Merges `properties` into a live node's (RFC 7396: None removes); `domain=None` clears it.
+
+        Raises NodeNotFound.
+        """
         payload: dict[str, Any] = {"properties": {} if properties is None else properties}
         if not isinstance(domain, _Unset):
             payload["domain"] = domain
@@ -168,7 +177,9 @@ class Writes:
         valid_to: Time | None = None,
         **envelope: Any,
     ) -> str:
-        """Joins two live nodes; returns the edge's id, `edge:{id}`. The same id again replaces the edge. Raises NodeNotFound.
+        """Joins two live nodes; returns the edge's id, `edge:{id}`.
+
+        The same id again replaces the edge. Raises NodeNotFound.
 
         >>> prime.add_edge("node:person:alice", "node:person:bob", "knows", weight=0.5, id="ab")
         'edge:ab'
@@ -222,16 +233,21 @@ class Writes:
         quarantine: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
-        """Takes in JSON lines from a path (.gz and .zst too) or a binary stream; what was appended is durable when it returns.
+        """Takes in JSON lines from a path (.gz and .zst too) or a binary stream.
 
-        A line that is no event stops it with InvalidEvent (IdempotencyConflict for a taken id) whose `report` says what was done;
-        `on_error="skip"` goes on, "quarantine" also appends the line to the file `quarantine`. Lines without an id get one from `name`
-        (default for a path: the real path), line number and bytes, so that the same file again appends nothing; a stream without a
-        `name` gets random ids. `progress(bytes_read, bytes_total or None, lines)` is called about every MiB.
+        What was appended is durable when it returns. A line that is no event stops it with InvalidEvent
+        (IdempotencyConflict for a taken id) whose `report` says what was done; `on_error="skip"` goes on, "quarantine"
+        also appends the line to the file `quarantine`. Lines without an id get one from `name` (default for a path: the
+        real path), line number and bytes, so that the same file again appends nothing; a stream without a `name` gets
+        random ids. `progress(bytes_read, bytes_total or None, lines)` is called about every MiB.
         """
         self._engine.check()
         run = Ingest(
-            self._engine.pipeline, self._engine.wait_durable, on_error=on_error, quarantine=quarantine, progress=progress
+            self._engine.pipeline,
+            self._engine.wait_durable,
+            on_error=on_error,
+            quarantine=quarantine,
+            progress=progress,
         )
         return run.run(source, name)
 

@@ -23,7 +23,8 @@ static inline char *region_map(size_t *reserve, void **mapping, size_t *mapping_
 {
     for (size_t wanted = *reserve; wanted >= REGION_LEAST_BYTES; wanted >>= 1) {
         size_t slack = wanted > REGION_SMALL_BYTES ? REGION_HUGE_BYTES : 0;
-        void *got = mmap(NULL, wanted + slack, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *got = mmap(NULL, wanted + slack, PROT_READ | PROT_WRITE,
+                         MAP_NORESERVE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (got == MAP_FAILED)
             continue;
         *mapping = got;

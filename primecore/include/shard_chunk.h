@@ -56,7 +56,8 @@ static inline uint32_t chunk_match_plain(const chunk_t *chunk, uint8_t tag)
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "tag compare is written for little-endian machines"
 #endif
-    return (uint32_t)(first * 0x0102040810204080ull >> 56) | ((uint32_t)(rest * 0x0102040810204080ull >> 56) & 0xF) << 8;
+    return (uint32_t)(first * 0x0102040810204080ull >> 56)
+           | ((uint32_t)(rest * 0x0102040810204080ull >> 56) & 0xF) << 8;
 }
 
 static inline uint32_t chunk_match_quick(const chunk_t *chunk, uint8_t tag)

@@ -11,8 +11,8 @@ from primecore.model import Event
 class Projection(ABC):
     """A view of your own: subclass it, give it a name, and `prime.register()` it.
 
-    `apply` hears of every event once and in order, first of those in the log already, on a background thread. If it raises, the
-    projection is parked where it stands; the log and the others go on.
+    `apply` hears of every event once and in order, first of those in the log already, on a background thread. If it
+    raises, the projection is parked where it stands; the log and the others go on.
 
     >>> class Mentions(Projection):
     ...     name = "mentions"

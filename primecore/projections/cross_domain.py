@@ -13,7 +13,10 @@ from primecore.projections.base import AtOnce
 
 
 class CrossDomain(AtOnce):
-    """Counts by (source domain, target domain, relation). The edges' ids are found from a domain's members when asked for."""
+    """Counts by (source domain, target domain, relation).
+
+    The edges' ids are found from a domain's members when asked for.
+    """
 
     name = "cross_domain"
 
@@ -30,7 +33,7 @@ class CrossDomain(AtOnce):
         return self._table.total
 
     def pairs(self, source: str | None = None, target: str | None = None) -> list[Result]:
-        """Every pair of domains that an edge joins (from `source`, to `target`), by name, with relations and edge ids."""
+        """Pairs of domains that an edge joins (from `source`, to `target`), by name, with relations and edge ids."""
         counts = self._table.counts(self._graph)
         edges: dict[str, dict[str, list[int]]] = {}
         results = []

@@ -42,7 +42,8 @@ class DomainIndex(AtOnce):
 
     def domains(self) -> list[Domain]:
         """Every domain that has live nodes, the largest first, then by name."""
-        return sorted((Domain(*pair) for pair in self.counts().items()), key=lambda domain: (-domain.nodes, domain.name))
+        found = [Domain(*pair) for pair in self.counts().items()]
+        return sorted(found, key=lambda domain: (-domain.nodes, domain.name))
 
     def digest(self) -> bytes:
         """Of the members of every domain."""

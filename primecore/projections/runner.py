@@ -85,7 +85,8 @@ class Runner:
     def register(self, projection: Projection) -> None:
         """Feeds a projection from the first event on. Raises InvalidArgument for a name that is missing or taken."""
         if not callable(getattr(projection, "apply", None)):
-            raise InvalidArgument(f"projection: expected an object with apply(event), found {type(projection).__name__}")
+            kind = type(projection).__name__
+            raise InvalidArgument(f"projection: expected an object with apply(event), found {kind}")
         name = getattr(projection, "name", "")
         if not isinstance(name, str) or not name:
             raise InvalidArgument("projection: expected a name", hint="set the class attribute `name`")
@@ -99,7 +100,10 @@ class Runner:
             self._wake.notify_all()
 
     def get(self, name: str, timeout: float | None) -> Projection:
-        """A projection that has seen everything applied by now. Raises InvalidArgument, TimeoutError, or PrimeError when it is parked."""
+        """A projection that has seen everything applied by now.
+
+        Raises InvalidArgument, TimeoutError, or PrimeError when it is parked.
+        """
         target = self._applied()
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._wake:
