@@ -1,5 +1,5 @@
 """Types of the compiled `_batch`: batches into the write path, whole or not at all."""
 
-from primecore._pipeline import Answer, Pipeline, Prepared
+from primecore._pipeline import Pipeline, _Answer, _Prepared
 
-def append_many(writer: Pipeline, prepared: list[Prepared], expected_versions: list[int | None]) -> list[Answer]: ...
+def append_many(writer: Pipeline, prepared: list[_Prepared], expected_versions: list[int | None]) -> list[_Answer]: ...

@@ -143,7 +143,10 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Makes everything durable and lets go of it. Closing twice is fine; in a forked child it leaves the parent's store alone."""
+        """Makes everything durable and lets go of it.
+
+        Closing twice is fine; in a forked child it leaves the parent's store alone.
+        """
         if self._closed or isinstance(self._refusal, StoreForked):
             return
         self._closed = True

@@ -416,21 +416,6 @@ def test_compiled_modules_declare_themselves(path: Path):
     assert offered <= told, f"{stub.name} does not tell of {sorted(offered - told)}"
 
 
-@pytest.mark.parametrize("path", files("*.pyi", folders=("primecore",)), ids=str)
-def test_stubs_tell_the_truth(path: Path):
-    module = pytest.importorskip(module_name(path), reason=f"{module_name(path)} is not part of this build")
-    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
-        name = getattr(node, "name", None) or getattr(getattr(node, "target", None), "id", None)
-        if name is None or name.startswith("_"):
-            continue
-        assert hasattr(module, name), f"{path} tells of {name}, which {module.__name__} has not"
-        for member in node.body if isinstance(node, ast.ClassDef) else []:
-            # Before Python 3.12 a type does not show that it offers a buffer.
-            hidden = isinstance(member, ast.FunctionDef) and member.name == "__buffer__" and sys.version_info < (3, 12)
-            if isinstance(member, ast.FunctionDef) and not hidden:
-                assert hasattr(getattr(module, name), member.name), f"{path}: {name} has no {member.name}"
-
-
 # --- sizes and words -------------------------------------------------------------------------------------------------
 
 
