@@ -36,7 +36,7 @@ def batches(store: Path, size: int, count: int) -> float:
     rows = [dict(zip(("event_type", "entity_id", "payload"), event(n), strict=True)) for n in range(count)]
     groups = [rows[n : n + size] for n in range(0, count, size)]
     with primecore.open(common.fresh(store)) as prime:
-        return count / common.timed(lambda: [prime.append_many(group) for group in groups])
+        return count / common.timed(lambda: [prime.append_many(group) for group in groups]).wall
 
 
 def durable(store: Path, threads: int, count: int) -> float:
@@ -54,7 +54,7 @@ def durable(store: Path, threads: int, count: int) -> float:
             for thread in running:
                 thread.join()
 
-        seconds = common.timed(run)
+        seconds = common.timed(run).wall
         assert prime.durable_position == count
     return count / seconds
 

@@ -21,8 +21,8 @@ def parse_all(loads: object, lines: list[bytes]) -> None:
         loads(line)  # type: ignore[operator]
 
 
-def ingest(store: Path, path: Path, count: int) -> float:
-    """Seconds until everything is durable in a new store. Opening and closing it are left out."""
+def ingest(store: Path, path: Path, count: int) -> common.Span:
+    """What it takes until everything is durable in a new store. Opening and closing it are left out."""
     with primecore.open(common.fresh(store), fsync="interval") as prime:
 
         def work() -> None:
@@ -41,20 +41,23 @@ def main() -> None:
         path = workloads.file_of(folder, "mixed", count)
         lines = path.read_bytes().splitlines(keepends=True)
         for number in range(arguments.rounds):
-            json_s = common.timed(lambda: parse_all(json.loads, lines))
-            orjson_s = common.timed(lambda: parse_all(orjson.loads, lines))
-            prime_s = ingest(folder / "store", path, count)
+            by_json = common.timed(lambda: parse_all(json.loads, lines))
+            by_orjson = common.timed(lambda: parse_all(orjson.loads, lines))
+            ours = ingest(folder / "store", path, count)
             rounds.append(
                 {
-                    "prime_events_per_second": count / prime_s,
-                    "json_loads_per_second": count / json_s,
-                    "orjson_loads_per_second": count / orjson_s,
-                    "prime_ns_per_event": prime_s / count * 1e9,
-                    "times_json": json_s / prime_s,
-                    "times_orjson": orjson_s / prime_s,
+                    "prime_events_per_second": count / ours.wall,
+                    "json_loads_per_second": count / by_json.wall,
+                    "orjson_loads_per_second": count / by_orjson.wall,
+                    "prime_ns_per_event": ours.wall / count * 1e9,
+                    "prime_cpu_ns_per_event": ours.cpu / count * 1e9,
+                    "times_json": by_json.wall / ours.wall,
+                    "times_orjson": by_orjson.wall / ours.wall,
+                    "times_json_by_cpu": by_json.cpu / ours.cpu,
+                    "times_orjson_by_cpu": by_orjson.cpu / ours.cpu,
                 }
             )
-            common.say(f"round {number + 1}: {count / prime_s:,.0f} events/s, {json_s / prime_s:.2f} x json.loads")
+            common.say(f"round {number + 1}: {rounds[-1]}")
         common.fresh(folder / "store")
         size = path.stat().st_size
     figures = {"events": count, "bytes_per_event": round(size / count, 1), **common.middle(rounds), "each": rounds}

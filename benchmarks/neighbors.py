@@ -44,7 +44,7 @@ def batches(prime: Any, count: int, calls: int, seed: int) -> float:
     """Nanoseconds an id of neighbors_many, a thousand ids a call."""
     ids = sample(count, max(calls, BATCH), seed)
     groups = [ids[n : n + BATCH] for n in range(0, len(ids) - BATCH + 1, BATCH)]
-    seconds = common.timed(lambda: [len(prime.neighbors_many(group)) for group in groups])
+    seconds = common.timed(lambda: [len(prime.neighbors_many(group)) for group in groups]).wall
     return seconds / (len(groups) * BATCH) * 1e9
 
 

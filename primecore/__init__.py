@@ -10,7 +10,7 @@ The names below are all there is to import; the rest of the package is Prime's o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from primecore.errors import (
     CorruptLog,
@@ -100,15 +100,17 @@ __all__ = [
 _LAZY = {"Prime": "primecore.service", "open": "primecore.service", "Projection": "primecore.projections.base"}
 
 
-def __getattr__(name: str) -> Any:
-    # The engine is loaded when it is first asked for: `prime --help` and error handling need none of it.
-    if name in _LAZY:
-        from importlib import import_module
+if not TYPE_CHECKING:  # a checker that saw it would take any name for one of ours
 
-        value = getattr(import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'primecore' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        # The engine is loaded when it is first asked for: `prime --help` and error handling need none of it.
+        if name in _LAZY:
+            from importlib import import_module
+
+            value = getattr(import_module(_LAZY[name]), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'primecore' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

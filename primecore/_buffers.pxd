@@ -7,7 +7,7 @@ ctypedef struct scratch_t:
     void* first                     # chunks, each of which begins with a pointer to the next
     void* current
 
-cdef int scratch_init(scratch_t* scratch) noexcept nogil                        # cannot fail: memory is taken when needed
+cdef int scratch_init(scratch_t* scratch) noexcept nogil                        # always 0: memory is taken when needed
 cdef char* scratch_take(scratch_t* scratch, size_t nbytes) noexcept nogil       # 16-byte aligned, NULL: out of memory
 cdef void scratch_reset(scratch_t* scratch) noexcept nogil                      # keeps the first chunk
 cdef void scratch_free(scratch_t* scratch) noexcept nogil

@@ -165,12 +165,11 @@ def types(Graph graph not None, TypeIndex index not None):
         for i in range(index.types.count):
             node = index.chain(i).first
             while node != NONE32:
-                if graph.node(node).born:
-                    begin(&total, 4)
-                    key(&total, index.types, i)
-                    key(&total, graph.nodes, node)
-                    end(&total)
-                node = graph.cold(node).next_of_type
+                begin(&total, 4)
+                key(&total, index.types, i)
+                key(&total, graph.nodes, node)
+                end(&total)
+                node = graph.cold(node).type_next
             if index.chain(i).count:
                 begin(&total, 5)
                 key(&total, index.types, i)

@@ -5,17 +5,18 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 from primecore._event cimport slice_t
 from primecore._json cimport (
-    SCAN_OK, SCAN_WANT_BASE64, SCAN_WANT_DIMENSIONS, SCAN_WANT_FLOAT32, SCAN_WANT_NONZERO,
+    SCAN_OK, SCAN_WANT_BASE64, SCAN_WANT_DIMENSIONS, SCAN_WANT_FLOAT32, SCAN_WANT_NONZERO, json_check,
 )
-from primecore._literals cimport parse_float32
+from primecore._literals cimport read_float32
 
 
 cdef extern from "json_text.h" nogil:
-    int text_number(const char** at, const char* end) noexcept
     const char* text_skip_space(const char* at, const char* end) noexcept
 
 
-cdef int read_array(slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault) noexcept nogil:
+cdef int read_array(
+    slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault
+) noexcept nogil:
     cdef const char* end = text.data + text.size
     cdef const char* at = text_skip_space(text.data + 1, end)
     cdef const char* start
@@ -26,8 +27,7 @@ cdef int read_array(slice_t text, float* out, uint32_t capacity, uint32_t* out_c
         start = fault[0] = at
         if start[0] != c'-' and <uint8_t>(start[0] - c'0') > 9:
             return SCAN_WANT_FLOAT32
-        text_number(&at, end)
-        if parse_float32(start, <uint32_t>(at - start), &value) != 0:
+        if read_float32(&at, end, &value) != 0:
             return SCAN_WANT_FLOAT32
         nonzero |= value != 0.0
         if count < capacity:
@@ -56,7 +56,9 @@ cdef inline int sextet(char byte) noexcept nogil:
     return 62 if byte == c'+' else 63 if byte == c'/' else -1
 
 
-cdef int read_base64(slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault) noexcept nogil:
+cdef int read_base64(
+    slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault
+) noexcept nogil:
     cdef uint32_t digits = text.size
     cdef uint32_t held = 0          # bits that are not yet in a byte
     cdef uint32_t held_bits = 0
@@ -108,3 +110,21 @@ cdef int embedding_read(
     if is_array:
         return read_array(text, out, capacity, out_count, fault)
     return read_base64(text, out, capacity, out_count, fault)
+
+
+# ---- for Python ----
+
+def embedding_floats(bytes text not None) -> bytes:
+    """The little-endian float32 numbers of an embedding, a JSON array or base64. Raises ValueError where it is none."""
+    cdef slice_t content
+    cdef const char* fault
+    cdef uint32_t count
+    cdef bint is_array = text.startswith(b"[")
+    cdef bytearray out = bytearray(4 * (len(text) // 2 + 1))
+    content.data = text
+    content.size = <uint32_t>len(text)
+    if is_array and json_check(text, content.size, 1, NULL) != SCAN_OK:
+        raise ValueError("expected an array of numbers, or base64 of little-endian float32")
+    if embedding_read(content, is_array, <float*><char*>out, <uint32_t>len(out) // 4, &count, &fault) != SCAN_OK:
+        raise ValueError("expected 1 to 65,536 numbers, finite as float32 and not all zero")
+    return bytes(out[: 4 * count])

@@ -1,27 +1,17 @@
 # Events as Python values: out of the log as model.Event, and the literals of an envelope in and out. Knows the log's C face.
 
-import orjson
-import json
-
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._event cimport event_t, slice_t
-from primecore._jsontree cimport json_plain_numbers
 from primecore._literals cimport format_uuid, parse_uuid
-from primecore._reads cimport datetime_of
 from primecore._times cimport parse_time
+from primecore._values cimport datetime_of, loads
 from primecore._wal cimport WAL_OK, Wal
 
 from primecore.errors import InvalidArgument
 from primecore.model import Event
-
-
-cdef object loads(slice_t text):
-    if json_plain_numbers(text):
-        return orjson.loads(PyBytes_FromStringAndSize(text.data, text.size))
-    return json.loads(PyBytes_FromStringAndSize(text.data, text.size))
 
 
 cdef str text(slice_t value):

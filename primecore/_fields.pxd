@@ -35,6 +35,7 @@ ctypedef struct fields_t:
     uint32_t present                # a bit for each field_slot
     field_t at[FIELD_SLOTS]
     const char* entity_at           # where the entity id stands in the text, NULL where it does not
+    const char* metadata_end        # the end of the text that metadata stands in: not always the payload's
     const char* begin               # what a missing field is reported at where there is no payload, or NULL
 
 # With parser.at at "{": step over the object, note its fields. 0, or a scan_error.

@@ -5,15 +5,22 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcmp
 from primecore._event cimport slice_t
 from primecore._json cimport (
-    JSON_NONE, JSON_OBJECT, JSON_STRING, SCAN_OK, close_keys, fail_duplicate, kind_at, next_member, note_key, parser_t,
-    walk_value,
+    JSON_NONE, JSON_OBJECT, JSON_STRING, SCAN_OK, close_keys, fail_duplicate, next_member, note_key, parser_t,
+    walk_plain_string, walk_value,
 )
 from primecore._keyset cimport object_open, object_t
 
 
 cdef int walk_field(parser_t* parser, uint32_t depth, field_t* field) noexcept nogil:
     cdef const char* start = parser.at
-    cdef int kind = walk_value(parser, depth, NULL)
+    cdef int kind
+    if walk_plain_string(parser):
+        field.kind = JSON_STRING
+        field.escaped = 0
+        field.text.data = start + 1
+        field.text.size = <uint32_t>(parser.at - start) - 2
+        return SCAN_OK
+    kind = walk_value(parser, depth, NULL)
     if kind == JSON_NONE:
         return parser.error.code
     field.kind = <uint8_t>kind
@@ -93,6 +100,7 @@ cdef int walk_noting_one(
 
 
 cdef int walk_metadata(parser_t* parser, fields_t* fields) noexcept nogil:
+    fields.metadata_end = parser.end
     return walk_noting_one(parser, 1, b"embedding", 9, AT_METADATA_EMBEDDING, fields)
 
 
@@ -130,7 +138,7 @@ cdef int walk_payload(parser_t* parser, fields_t* fields) noexcept nogil:
                 return fail_duplicate(parser, parser.raw_key)
             fields.present |= <uint32_t>1 << slot
             field = &fields.at[slot]
-        if slot == AT_PROPERTIES and kind_at(parser.at, parser.end) == JSON_OBJECT:
+        if slot == AT_PROPERTIES and parser.at < parser.end and parser.at[0] == c'{':
             status = walk_properties(parser, fields)
         else:
             status = walk_field(parser, 1, field)

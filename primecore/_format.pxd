@@ -11,7 +11,7 @@ cdef enum format:
     PROMISE_OFFSET_ODD = 1536
     SEGMENT_HEADER_BYTES = 512
     PROMISE_BYTES = 32
-    RECORD_BYTES = 80               # the fixed part; commits are just as long, so that `kind` is always in the same place
+    RECORD_BYTES = 80               # the fixed part; a commit is as long, so that `kind` has one place
     CHAIN_BYTES = 16
     CHAIN_INPUT_BYTES = 112         # chain, record, hash of entity and type
     INDEX_STRIDE = 32               # in memory only: events from one entry of a segment's offset index to the next

@@ -41,6 +41,7 @@ cdef class Graph:
     cdef readonly uint64_t applied_position # published: every part shows it
     cdef readonly uint32_t space_dimensions # of the space in force, 0: none defined
     cdef uint32_t space                     # definitions of the space so far
+    cdef uint32_t next_edge                 # above every edge number that stands in a list
     cdef uint32_t visible_vectors
     cdef uint32_t hidden_vectors            # live ones whose node is not
 
@@ -53,6 +54,7 @@ cdef class Graph:
     cdef bint vector_is_live(self, uint32_t number) noexcept nogil
     cdef bint node_is_live(self, const char* key, uint32_t size) noexcept nogil
     cdef bint edge_is_live(self, const char* key, uint32_t size) noexcept nogil
+    cdef uint32_t domain_at(self, uint32_t number) noexcept nogil
     cdef int resolve(self, event_t* event) noexcept nogil
     cdef uint32_t version_of(self, event_t* event) noexcept nogil
     cdef int fold(self, event_t* events, size_t count) except -1

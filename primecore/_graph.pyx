@@ -92,6 +92,11 @@ cdef class Graph:
         """The position that every projection kept at once shows."""
         return self.applied_position
 
+    @property
+    def looks(self):
+        """Changes whenever something is folded: what was read between two equal values is of one position."""
+        return self.stamp
+
     def node_id(self, uint32_t number):
         """The id of a node number that a read gave."""
         return self.nodes.key_str(number)
@@ -282,7 +287,6 @@ cdef class Graph:
         self.states.drop(&node.state, NODE_HEADER)
         self.reveal_vector(event, 1)
         node.born = 0
-        self.cold(number).died = <uint32_t>event.position
         self.change(CHANGE_NODE_GONE, number)
         return 0
 
@@ -339,18 +343,22 @@ cdef class Graph:
         self.adjacency.view(node.out_list, &edges)
         for i in range(edges.count):
             if edges.peers[i] != number and not edges.relations[i] & RELATION_DEAD:
-                peer = self.node(edges.peers[i]).domain
+                peer = self.domain_at(edges.peers[i])
                 self.cross(edges.edges[i], before, peer, -1)
                 self.cross(edges.edges[i], domain, peer, 1)
         self.adjacency.view(node.in_list, &edges)
         for i in range(edges.count):
             if edges.peers[i] != number and not edges.relations[i] & RELATION_DEAD:
-                peer = self.node(edges.peers[i]).domain
+                peer = self.domain_at(edges.peers[i])
                 self.cross(edges.edges[i], peer, before, -1)
                 self.cross(edges.edges[i], peer, domain, 1)
         node.domain = domain
         self.change(CHANGE_NODE_DOMAIN, number, before, domain)
         return 0
+
+    cdef uint32_t domain_at(self, uint32_t number) noexcept nogil:
+        # A node that is not live has none, whatever its record says.
+        return self.node(number).domain if self.node(number).born else <uint32_t>NONE32
 
     cdef int cross(self, uint32_t edge, uint32_t source_domain, uint32_t target_domain, int32_t sign) except -1:
         if source_domain == NONE32 or target_domain == NONE32 or source_domain == target_domain:
@@ -363,9 +371,10 @@ cdef class Graph:
         cdef edge_t* edge = self.edge(number)
         cdef edge_t* former
         cdef uint32_t fresh
-        if edge.born:
-            if edge.died == 0:
-                self.cut_edge(number, <uint32_t>event.position)
+        if edge.born and edge.died == 0:
+            self.cut_edge(number, <uint32_t>event.position)
+        if edge.born or number < self.next_edge:
+            # Lists are searched by bisection, so what joins them has a higher number than all that did before.
             fresh = self.edges.renew(number)
             if fresh == NONE32:
                 raise MemoryError("edges")
@@ -376,6 +385,7 @@ cdef class Graph:
             former.version = SUPERSEDED
             former.state = fresh
             number = fresh
+        self.next_edge = number + 1
         edge.source = event.source_number
         edge.target = event.target_number
         edge.weight = event.weight if event.has_weight else 1.0

@@ -19,9 +19,10 @@ cdef class TypeIndex(Part):
     cdef readonly KeyTable types    # names, numbered
     cdef Region chains              # members_t by type
     cdef Region by_prefix           # type + 1 by key prefix, 0: not looked up yet
-    cdef uint32_t linked            # node numbers below it stand in their chain
 
-    cdef int link_new(self, Graph graph) except -1
+    cdef uint32_t find(self, bytes name) noexcept      # NONE32: no such type
+    cdef void join(self, Graph graph, uint32_t node, members_t* chain) noexcept
+    cdef void leave(self, Graph graph, uint32_t node, members_t* chain) noexcept
     cdef members_t* chain(self, uint32_t number) noexcept nogil
     cdef uint32_t type_of(self, Graph graph, uint32_t node) except? 0xFFFFFFFF
 
@@ -34,6 +35,7 @@ cdef class DomainIndex(Part):
     cdef Region chains              # members_t by domain
 
     cdef members_t* chain(self, uint32_t domain) except NULL
+    cdef list numbers(self, Graph graph, bytes name)
 
     # Steps inside.
     cdef int fold(self, Graph graph, const change_t* changes, size_t count) except -1

@@ -23,7 +23,7 @@ cdef char* item(Region region, size_t number, size_t nbytes) except NULL:
 
 
 cdef class TypeIndex(Part):
-    """Nodes by type, in the order in which the log first names them."""
+    """Live nodes by type, in order of creation."""
 
     def __cinit__(self, Graph graph not None):
         self.types = KeyTable(24, graph.epochs)
@@ -40,13 +40,35 @@ cdef class TypeIndex(Part):
 
     cdef int fold(self, Graph graph, const change_t* changes, size_t count) except -1:
         cdef size_t i
-        self.link_new(graph)
         for i in range(count):
             if changes[i].kind == CHANGE_NODE_LIVE:
-                self.chain(self.type_of(graph, changes[i].subject)).count += 1
+                self.join(graph, changes[i].subject, self.chain(self.type_of(graph, changes[i].subject)))
             elif changes[i].kind == CHANGE_NODE_GONE:
-                self.chain(self.type_of(graph, changes[i].subject)).count -= 1
+                self.leave(graph, changes[i].subject, self.chain(self.type_of(graph, changes[i].subject)))
         return 0
+
+    cdef void join(self, Graph graph, uint32_t node, members_t* chain) noexcept:
+        cdef node_cold_t* cold = graph.cold(node)
+        cold.type_previous = chain.last
+        cold.type_next = NONE32
+        if chain.last == NONE32:
+            chain.first = node
+        else:
+            graph.cold(chain.last).type_next = node
+        chain.last = node
+        chain.count += 1
+
+    cdef void leave(self, Graph graph, uint32_t node, members_t* chain) noexcept:
+        cdef node_cold_t* cold = graph.cold(node)
+        if cold.type_previous == NONE32:
+            chain.first = cold.type_next
+        else:
+            graph.cold(cold.type_previous).type_next = cold.type_next
+        if cold.type_next == NONE32:
+            chain.last = cold.type_previous
+        else:
+            graph.cold(cold.type_next).type_previous = cold.type_previous
+        chain.count -= 1
 
     cdef uint32_t number_of(self, const char* name, uint32_t size) except? 0xFFFFFFFF:
         cdef uint32_t before = self.types.count
@@ -83,23 +105,8 @@ cdef class TypeIndex(Part):
             return NONE32
         return self.number_of(key + 5, <uint32_t>(colon - key - 5))
 
-    cdef int link_new(self, Graph graph) except -1:
-        cdef uint32_t number, node
-        cdef members_t* chain
-        while self.linked < graph.nodes.count:
-            node = self.linked
-            self.linked += 1
-            graph.cold(node).next_of_type = NONE32
-            number = self.type_of(graph, node)
-            if number == NONE32:
-                continue
-            chain = self.chain(number)
-            if chain.first == NONE32:
-                chain.first = node
-            else:
-                graph.cold(chain.last).next_of_type = node
-            chain.last = node
-        return 0
+    cdef uint32_t find(self, bytes name) noexcept:
+        return self.types.find(self.types.hash(name, <uint32_t>len(name)), name, <uint32_t>len(name))
 
     def counts(self):
         """Live nodes by type name, without the empty ones."""
@@ -108,19 +115,6 @@ cdef class TypeIndex(Part):
             self.types.key_str(number): self.chain(number).count
             for number in range(self.types.count) if self.chain(number).count
         }
-
-    def members(self, Graph graph not None, str name not None, uint32_t after=NONE32):
-        """Numbers of the live nodes of a type, from behind node `after` on; an iterator that ends with the chain."""
-        cdef bytes key = name.encode()
-        cdef uint32_t number = self.types.find(self.types.hash(key, <uint32_t>len(key)), key, <uint32_t>len(key))
-        cdef uint32_t node
-        if number == NONE32:
-            return
-        node = self.chain(number).first if after == NONE32 else graph.cold(after).next_of_type
-        while node != NONE32:
-            if graph.node(node).born:
-                yield node
-            node = graph.cold(node).next_of_type
 
 
 cdef class DomainIndex(Part):
@@ -186,10 +180,9 @@ cdef class DomainIndex(Part):
             for domain in range(graph.domains.count) if self.chain(domain).count
         }
 
-    def members(self, Graph graph not None, str name not None):
-        """Numbers of the live nodes of a domain, ascending."""
-        cdef bytes key = name.encode()
-        cdef uint32_t domain = graph.domains.find(graph.domains.hash(key, <uint32_t>len(key)), key, <uint32_t>len(key))
+    cdef list numbers(self, Graph graph, bytes name):
+        # Numbers of the live nodes of a domain, in order of joining.
+        cdef uint32_t domain = graph.domains.find(graph.domains.hash(name, <uint32_t>len(name)), name, <uint32_t>len(name))
         cdef uint32_t node
         cdef list numbers = []
         if domain == NONE32:
@@ -198,8 +191,11 @@ cdef class DomainIndex(Part):
         while node != NONE32:
             numbers.append(node)
             node = graph.cold(node).domain_next
-        numbers.sort()
         return numbers
+
+    def members(self, Graph graph not None, str name not None):
+        """Numbers of the live nodes of a domain."""
+        return self.numbers(graph, name.encode("utf-8", "replace"))
 
 
 cdef class CrossCounts(Part):

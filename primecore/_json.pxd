@@ -1,10 +1,14 @@
-# Strict JSON text (RFC 8259, UTF-8): why a text is refused, a whole-text check, and the parser that walks text in place.
-# Knows nothing of events, files or Python objects. Nothing here recurses; no byte at or past `end` is ever read.
+# Strict JSON text (RFC 8259, UTF-8): why a text is refused, a whole-text check, and the parser that walks text in
+# place. Knows nothing of events, files or Python objects. Nothing here recurses; no byte at or past `end` is ever
+# read.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from primecore._event cimport slice_t
-from primecore._keyset cimport keyset_t, object_t
+from primecore._keyset cimport KEYS_FINE, keyset_t, object_close, object_note, object_t
 from primecore._buffers cimport scratch_t
+
+cdef extern from "json_text.h" nogil:
+    const char* text_plain_end(const char* at, const char* end) noexcept
 
 
 # Why a text was refused. _refusal.pyx words each. 1 to 8 are the codes of json_text.h.
@@ -80,9 +84,10 @@ ctypedef struct scan_error_t:
     int code                        # scan_error
     uint32_t offset                 # bytes into the text that was scanned
     slice_t field                   # dotted name of the field, static; size 0: none
-    slice_t key                     # raw text of the key that is meant, without quotes; size 0: none. Borrows from the text
+    slice_t key                     # the key that is meant, as written, without quotes; borrows from the text
     uint8_t found                   # json_kind of what stands there, where a code expects something else
     const char* at                  # where in the text: good only as long as the text is
+    slice_t other                   # the text offset counts in, if it is not the one that was handed in; size 0: it is
 
 
 # Whole texts. 0: fine, else a scan_error (also in error[0].code).
@@ -123,7 +128,9 @@ ctypedef struct parser_t:
     scan_error_t error
     keyset_t keyset
 
-cdef void parser_open(parser_t* parser, const char* text, uint32_t size, uint32_t max_depth, scratch_t* scratch) noexcept nogil
+cdef void parser_open(
+    parser_t* parser, const char* text, uint32_t size, uint32_t max_depth, scratch_t* scratch
+) noexcept nogil
 # Notes a failure, returns `code`. `where` is a place in the text.
 cdef int parser_fail(parser_t* parser, int code, const char* where) noexcept nogil
 # The same for a rule of events: `field` is a static dotted name.
@@ -131,20 +138,51 @@ cdef int parser_refuse(parser_t* parser, int code, const char* where, const char
 # The same for the key that next_member just gave.
 cdef int fail_duplicate(parser_t* parser, const char* raw_key) noexcept nogil
 
-# With parser.at just past "{" (first=1) or past a member's value (first=0): 1 = `key` (unescaped) was read and parser.at is
-# at its value, 0 = the object is closed, -1 = failed. Looks for no duplicates: that is what the next two do.
-cdef int next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil
+# With parser.at just past "{" (first=1) or past a member's value (first=0): 1 = `key` (unescaped) was read and
+# parser.at is at its value, 0 = the object is closed, -1 = failed. Looks for no duplicates: that is what the next two
+# do.
+cdef int any_next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil
+cdef inline int next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil:
+    # What most text looks like, ,"key":value without white space or escapes, is not worth a call.
+    cdef const char* start = parser.at + (1 if first else 2)
+    cdef const char* stop
+    if parser.end - parser.at > 4 and (start - 1)[0] == c'"' and (first or parser.at[0] == c','):
+        stop = text_plain_end(start, parser.end)
+        if parser.end - stop > 2 and stop[0] == c'"' and stop[1] == c':' and stop[2] > c' ':
+            key.data = parser.raw_key = start
+            key.size = parser.raw_key_size = <uint32_t>(stop - start)
+            parser.at = stop + 2
+            return 1
+    return any_next_member(parser, first, key)
+# The scan_error for a keyset_status.
+cdef int fail_key(parser_t* parser, int status) noexcept nogil
 # Notes the key that next_member just gave. 0, or a scan_error.
-cdef int note_key(parser_t* parser, object_t* keys, slice_t key) noexcept nogil
+cdef inline int note_key(parser_t* parser, object_t* keys, slice_t key) noexcept nogil:
+    cdef int status = object_note(&parser.keyset, keys, key.data, key.size, parser.raw_key)
+    return fail_key(parser, status) if status != KEYS_FINE else SCAN_OK
 # Forgets an object's keys once it is closed. 0, or a scan_error.
-cdef int close_keys(parser_t* parser, object_t* keys) noexcept nogil
+cdef inline int close_keys(parser_t* parser, object_t* keys) noexcept nogil:
+    cdef int status = object_close(&parser.keyset, keys)
+    return fail_key(parser, status) if status != KEYS_FINE else SCAN_OK
 
 # With parser.at at a value inside `depth` containers: steps over it and returns its json_kind, or JSON_NONE: failed.
 # `tree` may be NULL; else the value becomes the node tree.count had as number.
 cdef int walk_value(parser_t* parser, uint32_t depth, tree_t* tree) noexcept nogil
+# Steps over a string without escapes or what is not ASCII: 1. 0, and no step, where none stands at parser.at.
+cdef inline bint walk_plain_string(parser_t* parser) noexcept nogil:
+    cdef const char* stop
+    if parser.at >= parser.end or parser.at[0] != c'"':
+        return False
+    stop = text_plain_end(parser.at + 1, parser.end)
+    if stop >= parser.end or stop[0] != c'"':
+        return False
+    parser.escaped = 0
+    parser.at = stop + 1
+    return True
 # A whole text: one value with white space around it. Its json_kind, or JSON_NONE: failed.
 cdef int walk_text(parser_t* parser, tree_t* tree) noexcept nogil
 # The json_kind that the byte at `at` begins.
 cdef int kind_at(const char* at, const char* end) noexcept nogil
-# A string's content as it is meant. `text` is as written, without quotes. Takes scratch memory only for escapes; 0 or -1.
+# A string's content as it is meant. `text` is as written, without quotes. Takes scratch memory only for escapes; 0 or
+# -1.
 cdef int unescape(slice_t* text, bint escaped, scratch_t* scratch) noexcept nogil

@@ -4,7 +4,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, memset, strlen
 from primecore._event cimport MAX_DEPTH, NONE32, slice_t
-from primecore._keyset cimport KEYS_DUPLICATE, KEYS_FINE, keyset_open, object_close, object_note, object_open, object_t
+from primecore._keyset cimport KEYS_DUPLICATE, keyset_open, object_open, object_t
 from primecore._buffers cimport scratch_free, scratch_init, scratch_t, scratch_take
 
 
@@ -13,6 +13,9 @@ cdef extern from "json_text.h" nogil:
     int text_number(const char** at, const char* end) noexcept
     size_t text_unescape(const char* at, size_t size, char* out) noexcept
     const char* text_skip_space(const char* at, const char* end) noexcept
+    const char* text_plain_end_scalar(const char* at, const char* end) noexcept
+    bint text_has_control(const char* at, size_t size) noexcept
+    bint text_has_control_scalar(const char* at, size_t size) noexcept
 
 
 # ---- the parser ----
@@ -85,7 +88,7 @@ cdef int fail_at_end(parser_t* parser, int code) noexcept nogil:
     return parser_fail(parser, code if parser.at < parser.end else SCAN_TRUNCATED, parser.at)
 
 
-cdef int next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil:
+cdef int any_next_member(parser_t* parser, bint first, slice_t* key) noexcept nogil:
     cdef const char* at = text_skip_space(parser.at, parser.end)
     cdef const char* end = parser.end
     cdef const char* start
@@ -131,20 +134,9 @@ cdef int fail_duplicate(parser_t* parser, const char* raw_key) noexcept nogil:
 
 
 cdef int fail_key(parser_t* parser, int status) noexcept nogil:
-    """The scan_error for a keyset_status."""
     if status == KEYS_DUPLICATE:
         return fail_duplicate(parser, parser.keyset.duplicate)
     return parser_fail(parser, SCAN_NO_MEMORY, parser.at)
-
-
-cdef int note_key(parser_t* parser, object_t* keys, slice_t key) noexcept nogil:
-    cdef int status = object_note(&parser.keyset, keys, key.data, key.size, parser.raw_key)
-    return fail_key(parser, status) if status != KEYS_FINE else SCAN_OK
-
-
-cdef int close_keys(parser_t* parser, object_t* keys) noexcept nogil:
-    cdef int status = object_close(&parser.keyset, keys)
-    return fail_key(parser, status) if status != KEYS_FINE else SCAN_OK
 
 
 # ---- values ----
@@ -359,3 +351,17 @@ cdef int json_check(const char* text, uint32_t size, uint32_t max_depth, scan_er
             error[0] = parser.error
     scratch_free(&scratch)
     return code
+
+
+# ---- for tests: the kernels beside their scalar twins ----
+
+def plain_run(bytes text not None, *, bint scalar = False) -> int:
+    """How many bytes stand before the first that a plain run of a JSON string cannot hold."""
+    cdef const char* start = text
+    cdef const char* end = start + len(text)
+    return (text_plain_end_scalar(start, end) if scalar else text_plain_end(start, end)) - start
+
+
+def has_control(bytes text not None, *, bint scalar = False) -> bool:
+    """Whether UTF-8 text holds a control character: C0, DEL or C1."""
+    return text_has_control_scalar(text, len(text)) if scalar else text_has_control(text, len(text))

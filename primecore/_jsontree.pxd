@@ -12,5 +12,6 @@ cdef int json_merge(slice_t target, slice_t patch, buffer_t* out) noexcept nogil
 # Keys sorted by their UTF-8 bytes, shortest escapes, numbers normalised as exact decimals, no white space.
 cdef int json_canonical(slice_t value, buffer_t* out) noexcept nogil
 
-# 1: equal, 0: not, negative: broken JSON or no memory. Two absent values (size 0) are equal; absent differs from any value.
+# 1: equal, 0: not, negative: broken JSON or no memory. Two absent values (size 0) are equal; absent differs from any
+# value.
 cdef int json_equal(slice_t a, slice_t b) noexcept nogil

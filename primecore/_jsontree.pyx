@@ -157,6 +157,7 @@ cdef int merge_members(merge_t* merge, uint32_t object, uint32_t patch) noexcept
 
 cdef int merge_into(merge_t* merge, slice_t target, slice_t patch, buffer_t* out) noexcept nogil:
     cdef uint32_t root, patch_root, object
+    cdef node_t* nodes
     cdef int status
     root = NONE32
     if target.size:
@@ -166,8 +167,9 @@ cdef int merge_into(merge_t* merge, slice_t target, slice_t patch, buffer_t* out
     status = grow_tree(patch, &merge.tree, merge.scratch, &patch_root)
     if status != SCAN_OK:
         return status
-    if root != NONE32 and merge.tree.nodes[root].kind == JSON_OBJECT and merge.tree.nodes[patch_root].kind == JSON_OBJECT:
-        push(merge, root, merge.tree.nodes[patch_root].child)
+    nodes = merge.tree.nodes
+    if root != NONE32 and nodes[root].kind == JSON_OBJECT and nodes[patch_root].kind == JSON_OBJECT:
+        push(merge, root, nodes[patch_root].child)
     else:
         root = patch_root
         replace(merge, root, root)

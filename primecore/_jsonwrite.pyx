@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""JSON trees back to text: as they were written, or in canonical form. Numbers stay text: nothing goes through a float."""
+"""JSON trees back to text: as they were written, or in canonical form. No number goes through a float."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
@@ -181,7 +181,7 @@ cdef char* put_long_exponent(char* at, const decimal_t* number) noexcept nogil:
 
 
 cdef int put_number(const char* text, uint32_t size, buffer_t* out) noexcept nogil:
-    """Plain digits where the point is at most 21 digits from the start (and 6 zeros before them), as ECMAScript does."""
+    """Plain digits where the point is at most 21 digits from the start (and 5 zeros after it), as ECMAScript does."""
     cdef decimal_t number
     cdef char* at
     cdef int64_t before_point

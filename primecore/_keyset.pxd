@@ -1,11 +1,12 @@
-# The keys of the JSON objects that are open while a text is parsed: finds those given twice. Knows nothing of JSON's syntax.
+# The keys of the JSON objects that are open while a text is parsed: finds those given twice. Knows nothing of JSON's
+# syntax.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from primecore._buffers cimport scratch_t
 
 
 cdef enum:
-    FEW_KEYS = 16                   # up to here keys are compared one by one as they come, beyond by a hash table at the end
+    FEW_KEYS = 16                   # up to here keys are compared one by one as they come, beyond by a hash table
     OWN_KEYS = 32
 
 ctypedef struct key_t:
@@ -39,8 +40,16 @@ cdef inline void object_open(keyset_t* keyset, object_t* object) noexcept nogil:
     object.seen = 0
     object.base = keyset.count
 # `object` must be the one opened last of those still open. Both return a keyset_status.
-cdef int object_note(keyset_t* keyset, object_t* object, const char* key, uint32_t size, const char* raw) noexcept nogil
-cdef int object_close(keyset_t* keyset, object_t* object) noexcept nogil
+cdef int object_note(
+    keyset_t* keyset, object_t* object, const char* key, uint32_t size, const char* raw
+) noexcept nogil
+cdef int compare_many(keyset_t* keyset, uint32_t base) noexcept nogil
+cdef inline int object_close(keyset_t* keyset, object_t* object) noexcept nogil:
+    cdef int status = KEYS_FINE
+    if keyset.count - object.base > FEW_KEYS:
+        status = compare_many(keyset, object.base)
+    keyset.count = object.base
+    return status
 
 # Of a key, for tables whose keys nobody may be able to choose so that they collide (seeded per process).
 cdef uint64_t strong_hash(const char* key, uint32_t size) noexcept nogil

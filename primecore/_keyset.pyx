@@ -41,7 +41,8 @@ cdef inline uint32_t quick_hash(const char* key, uint32_t size) noexcept nogil:
     elif size >= 4:
         mixed ^= <uint64_t>text_load4(key) << 32 ^ <uint64_t>text_load4(key + size - 4) << 8
     elif size:
-        mixed ^= <uint64_t><uint8_t>key[0] << 8 ^ <uint64_t><uint8_t>key[size - 1] << 16 ^ <uint64_t><uint8_t>key[size >> 1] << 24
+        mixed ^= <uint64_t><uint8_t>key[0] << 8 ^ <uint64_t><uint8_t>key[size - 1] << 16
+        mixed ^= <uint64_t><uint8_t>key[size >> 1] << 24
     return <uint32_t>((mixed * 0xD6E8FEB86659FD93u) >> 32)
 
 
@@ -59,7 +60,9 @@ cdef int keyset_grow(keyset_t* keyset) noexcept nogil:
     return KEYS_FINE
 
 
-cdef int object_note(keyset_t* keyset, object_t* object, const char* key, uint32_t size, const char* raw) noexcept nogil:
+cdef int object_note(
+    keyset_t* keyset, object_t* object, const char* key, uint32_t size, const char* raw
+) noexcept nogil:
     cdef uint32_t hashed = quick_hash(key, size)
     cdef uint64_t bit = <uint64_t>1 << (hashed >> 26)
     cdef uint32_t number
@@ -109,11 +112,3 @@ cdef int compare_many(keyset_t* keyset, uint32_t base) noexcept nogil:
             slot = (slot + 1) & mask
         keyset.slots[slot] = number + 1
     return KEYS_FINE
-
-
-cdef int object_close(keyset_t* keyset, object_t* object) noexcept nogil:
-    cdef int status = KEYS_FINE
-    if keyset.count - object.base > FEW_KEYS:
-        status = compare_many(keyset, object.base)
-    keyset.count = object.base
-    return status

@@ -101,7 +101,7 @@ cdef slice_t event_type_of(int code) noexcept nogil:
 # ---- UUIDs ----
 
 cdef inline uint64_t hex_bytes(uint64_t digits, uint64_t* fault) noexcept nogil:
-    """Eight hexadecimal digits, the first in the lowest byte -> four bytes; fault[0] gets bits where one is no digit."""
+    """Eight hexadecimal digits, the first in the lowest byte -> four bytes; fault[0] gets bits where one is none."""
     cdef uint64_t lower = digits | 0x2020202020202020u
     cdef uint64_t is_digit = (digits + 0x5050505050505050u) & ~(digits + 0x4646464646464646u)
     cdef uint64_t is_letter = (lower + 0x1F1F1F1F1F1F1F1Fu) & ~(lower + 0x1919191919191919u)
@@ -187,7 +187,8 @@ cdef int parse_double(const char* text, uint32_t size, double* out) noexcept nog
         if digit < 10:
             mantissa = mantissa * 10 + digit
             scale -= after_point
-            # Beyond 2**53 or 10**22 the shortcut is not exact: one product or quotient of two exact doubles is rounded once.
+            # Beyond 2**53 or 10**22 the shortcut is not exact: one product or quotient of two exact doubles is
+            # rounded once.
             if mantissa > 9007199254740992u or scale < -22:
                 return parse_exactly(text, size, out)
         elif at[0] == c'.':
@@ -200,44 +201,46 @@ cdef int parse_double(const char* text, uint32_t size, double* out) noexcept nog
     return 0
 
 
-cdef int parse_float32_exactly(const char* text, uint32_t size, float* out) noexcept nogil:
+cdef int read_float32_exactly(const char** at, const char* end, float* out) noexcept nogil:
+    cdef const char* start = at[0]
     cdef double value
-    if parse_double(text, size, &value) != 0:
+    if text_number(at, end) != 0 or parse_double(start, <uint32_t>(at[0] - start), &value) != 0:
         return -1
     out[0] = <float>value
     return 0 if isfinite(out[0]) else -1
 
 
-cdef int parse_float32(const char* text, uint32_t size, float* out) noexcept nogil:
-    cdef const char* at = text
-    cdef const char* end = text + size
+cdef int read_float32(const char** at, const char* end, float* out) noexcept nogil:
+    cdef const char* digit = at[0] + (1 if at[0][0] == c'-' else 0)
     cdef uint64_t mantissa = 0
     cdef int scale = 0
     cdef bint after_point = False
     cdef double value
     cdef float low
-    if size == 0 or (text[0] != c'-' and <uint8_t>(text[0] - c'0') > 9) or text_number(&at, end) != 0 or at != end:
-        return -1
-    at = text + (1 if text[0] == c'-' else 0)
-    while at < end:
-        if at[0] == c'.':
-            after_point = True
-        elif <uint8_t>(at[0] - c'0') > 9 or scale < -22 or mantissa > 900000000000000000u:
-            return parse_float32_exactly(text, size, out)
-        else:
-            mantissa = mantissa * 10 + <uint8_t>(at[0] - c'0')
+    while digit < end:
+        if <uint8_t>(digit[0] - c'0') < 10:
+            if mantissa > 900000000000000000u:
+                return read_float32_exactly(at, end, out)
+            mantissa = mantissa * 10 + <uint8_t>(digit[0] - c'0')
             scale -= after_point
-        at += 1
+        elif digit[0] == c'.':
+            after_point = True
+        elif (digit[0] | 0x20) == c'e':
+            return read_float32_exactly(at, end, out)
+        else:
+            break
+        digit += 1
     if scale < -22:
-        return parse_float32_exactly(text, size, out)
+        return read_float32_exactly(at, end, out)
     # Two roundings: off by less than 2**-51. That does no harm unless the middle between two floats is as near.
     value = <double>mantissa / POWERS_OF_TEN[-scale]
     low = <float>(value * (1.0 - 2.0 ** -50))
     out[0] = <float>(value * (1.0 + 2.0 ** -50))
     if low != out[0]:
-        return parse_float32_exactly(text, size, out)
-    if text[0] == c'-':
+        return read_float32_exactly(at, end, out)
+    if at[0][0] == c'-':
         out[0] = -out[0]
+    at[0] = digit
     return 0
 
 

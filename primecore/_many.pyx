@@ -5,7 +5,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 
-from primecore._adjacency cimport RELATION_DEAD, RELATION_FAR, list_view_t, load_word
+from primecore._adjacency cimport RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, load_word, ring_insert
 from primecore._event cimport NONE32
 from primecore._graph cimport Graph
 from primecore._records cimport node_t
@@ -124,7 +124,7 @@ cdef size_t row(Graph graph, uint32_t number, uint32_t relation, uint8_t directi
     return at
 
 
-cdef class ManyNeighbors:
+cdef class ManyNeighbors(OpenResult):
     """Neighbours of many nodes at one position, as rows of numbers; row i belongs to the i-th id that was asked for.
 
     Arrays (numpy, n ids, m neighbours): offsets uint64[n + 1], peers uint32[m], edges uint32[m], relations uint32[m], outward uint8[m].
@@ -133,6 +133,7 @@ cdef class ManyNeighbors:
 
     cdef Graph graph
     cdef rows_t rows
+    cdef double* weights            # once the writer is about to change one
     cdef size_t count
     cdef readonly uint64_t position
 
@@ -142,6 +143,18 @@ cdef class ManyNeighbors:
         free(self.rows.edges)
         free(self.rows.relations)
         free(self.rows.outward)
+        free(self.weights)
+
+    cdef int freeze(self) except -1:
+        cdef size_t i, count = <size_t>self.rows.offsets[self.count]
+        if self.weights == NULL:
+            self.weights = <double*>malloc((count + 1) * sizeof(double))
+            if self.weights == NULL:
+                raise MemoryError("no room for weights")
+            for i in range(count):
+                self.weights[i] = self.graph.edge(self.rows.edges[i]).weight
+        self.unlink()
+        return 0
 
     def __len__(self):
         return self.count
@@ -159,7 +172,7 @@ cdef class ManyNeighbors:
         return Neighbor(
             graph.nodes.key_str(self.rows.peers[i]), graph.edges.key_str(self.rows.edges[i]),
             graph.relation_name(self.rows.relations[i]), "out" if self.rows.outward[i] else "in",
-            graph.edge(self.rows.edges[i]).weight,
+            graph.edge(self.rows.edges[i]).weight if self.weights == NULL else self.weights[i],
         )
 
     def peer_id(self, uint32_t number):
@@ -237,6 +250,7 @@ def neighbors_many(Graph graph not None, ids not None, uint32_t relation=NONE32,
             status = run(graph, keys, count, relation, bits, &many.rows)
         if status < 0:
             raise MemoryError("no room for neighbours")
+        ring_insert(&graph.open_head, &many.link)
     finally:
         PyMem_Free(keys)
     return many

@@ -29,8 +29,9 @@ ctypedef struct mapping_t:
     int kind
 
 
-cdef int mapping_sync(mapping_t* mapping) noexcept nogil                                    # 0 or errno
-cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil # 0 or errno; WRITTEN_FILE only
+# Both give 0 or errno; mapping_write() is for a WRITTEN_FILE only.
+cdef int mapping_sync(mapping_t* mapping) noexcept nogil
+cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil
 
 
 cdef class Faults:

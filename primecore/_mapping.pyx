@@ -60,11 +60,12 @@ cdef extern from *:
     #define POPULATE_WRITE MADV_POPULATE_WRITE
     #endif
 
-    /* Brings a mapped file into memory; 0 or errno. Kernels before 5.14 do not know the advice: read instead. */
-    static int load_pages(int fd, char *data, uint64_t nbytes) {
+    /* Brings a mapped file into memory; 0 or errno. With `enter`, its pages enter the page table at once, read-only;
+     * kernels before 5.14 do not know that advice. */
+    static int load_pages(int fd, char *data, uint64_t nbytes, int enter) {
     #if defined(__linux__)
-        if (madvise(data, nbytes, POPULATE_READ) == 0) return 0;
-        if (errno == EFAULT) return EIO;
+        if (enter && madvise(data, nbytes, POPULATE_READ) == 0) return 0;
+        if (enter && errno == EFAULT) return EIO;
     #endif
         char page[65536];
         for (uint64_t offset = 0; offset < nbytes;) {
@@ -78,8 +79,9 @@ cdef extern from *:
     }
     """
     int POPULATE_WRITE
+    int FORGET_PAGES "MADV_DONTNEED"
     int HUGE_PAGES
-    int load_pages(int, char*, uint64_t) noexcept nogil
+    int load_pages(int, char*, uint64_t, int) noexcept nogil
     int faults_next(int64_t*, int64_t*, int, int) noexcept nogil
 
 
@@ -122,7 +124,7 @@ cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noe
 
 
 cdef class Faults:
-    """Makes the n-th operation of the storage that shares it fail: Python's by `check()`, the sync thread's by itself."""
+    """Makes the n-th operation of a storage fail: Python's by `check()`, the sync thread's by itself."""
 
     def __cinit__(self):
         memset(&self.c_faults, 0, sizeof(faults_t))
@@ -211,6 +213,8 @@ cdef class Mapping:
         cdef Mapping self = Mapping.__new__(Mapping)
         self.c_mapping.kind = MEMORY
         self.writable = True
+        if nbytes == 0:
+            raise ValueError("memory without bytes cannot be mapped")
         self._anonymous(nbytes)
         if nbytes >= HUGE_FROM_BYTES:
             madvise(self.c_mapping.data, nbytes, HUGE_PAGES)
@@ -242,7 +246,8 @@ cdef class Mapping:
         cdef uint64_t offset = 0
         cdef ssize_t done
         while offset < self.c_mapping.bytes:
-            done = pread(self.c_mapping.fd, self.c_mapping.data + offset, self.c_mapping.bytes - offset, <int64_t>offset)
+            done = pread(self.c_mapping.fd, self.c_mapping.data + offset, self.c_mapping.bytes - offset,
+                         <int64_t>offset)
             if done < 0:
                 if errno == EINTR:
                     continue
@@ -263,9 +268,16 @@ cdef class Mapping:
         if self.c_mapping.kind != MAPPED_FILE:
             return
         with nogil:
-            error = load_pages(self.c_mapping.fd, self.c_mapping.data, self.c_mapping.bytes)
+            error = load_pages(self.c_mapping.fd, self.c_mapping.data, self.c_mapping.bytes, not self.writable)
         if error:
             raise OSError(error, os.strerror(error))
+
+    def expect_writes(self) -> None:
+        """Forget which pages were read: the first write to a page that is entered as read-only costs 15 us on ext4, to one
+        that is not entered 0.6 us."""
+        if self.c_mapping.kind == MAPPED_FILE:
+            with nogil:
+                madvise(self.c_mapping.data, self.c_mapping.bytes, FORGET_PAGES)
 
     def populate(self) -> None:
         """Give every page its memory now, where that does not mean writing it to a disk later. Best effort."""
@@ -284,7 +296,7 @@ cdef class Mapping:
         self.writable = False
 
     def sync(self) -> None:
-        """Wait until all bytes written so far (of a directory: entries changed) are on stable storage. Raises OSError."""
+        """Bring all bytes written so far (of a directory: its entries) to stable storage. Raises OSError."""
         cdef int error
         with nogil:
             error = mapping_sync(&self.c_mapping)

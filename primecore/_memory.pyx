@@ -38,7 +38,7 @@ cdef class Region:
     MemoryError when nothing can be had, ValueError for a reservation of nothing.
     """
 
-    def __cinit__(self, size_t reserve_bytes):
+    def __cinit__(self, size_t reserve_bytes=<size_t>1 << 36):
         if reserve_bytes == 0:
             raise ValueError("reserve_bytes must be positive")
         reserve_bytes = (reserve_bytes + PAGE_BYTES - 1) & ~<size_t>(PAGE_BYTES - 1)

@@ -51,7 +51,9 @@ cdef int take_string(parser_t* parser, field_t* field, int code, const char* nam
     return SCAN_OK
 
 
-cdef int take_optional(parser_t* parser, fields_t* fields, int slot, int kind, int code, const char* name) noexcept nogil:
+cdef int take_optional(
+    parser_t* parser, fields_t* fields, int slot, int kind, int code, const char* name
+) noexcept nogil:
     """Refuses a field that is given and of another kind."""
     cdef field_t* field = given(fields, slot)
     if field is not NULL and field.kind != kind:
@@ -224,30 +226,41 @@ cdef int take_dimensions(parser_t* parser, fields_t* fields, uint32_t* out) noex
     return SCAN_OK
 
 
+cdef int take_embedding(
+    parser_t* parser, field_t* field, const char* name, uint32_t* out_dimensions
+) noexcept nogil:
+    cdef slice_t text = field.text
+    cdef const char* fault
+    cdef int code
+    if field.kind != JSON_ARRAY and field.kind != JSON_STRING:
+        return parser_refuse(parser, SCAN_WANT_EMBEDDING, place_of(field), name)
+    if field.kind == JSON_STRING and take_string(parser, field, SCAN_WANT_EMBEDDING, name, &text) != SCAN_OK:
+        return parser.error.code
+    code = embedding_read(text, field.kind == JSON_ARRAY, NULL, 0, out_dimensions, &fault)
+    if code != SCAN_OK:
+        return parser_refuse(parser, code, fault if field.kind == JSON_ARRAY else place_of(field), name)
+    return SCAN_OK
+
+
 cdef int apply_vector(event_t* event, fields_t* fields, parser_t* parser) noexcept nogil:
     cdef field_t* field = given(fields, AT_EMBEDDING)
-    cdef const char* name = b"payload.embedding"
-    cdef const char* fault
-    cdef slice_t text
+    cdef const char* end = parser.end
     cdef uint32_t dimensions
-    cdef int code
     if not begins_with(event.entity, b"vec:", 4):
         return parser_refuse(parser, SCAN_WANT_VECTOR_ID, fields.entity_at, b"entity_id")
     if event.code == CODE_VECTOR_DELETED:
         return SCAN_OK
-    if field is NULL:
+    if field is not NULL:
+        if take_embedding(parser, field, b"payload.embedding", &event.dimensions) != SCAN_OK:
+            return parser.error.code
+    else:
         field = given(fields, AT_METADATA_EMBEDDING)
         if field is NULL:
-            return parser_refuse(parser, SCAN_MISSING, fields.begin, name)
-        name = b"metadata.embedding"
-    if field.kind != JSON_ARRAY and field.kind != JSON_STRING:
-        return parser_refuse(parser, SCAN_WANT_EMBEDDING, place_of(field), name)
-    text = field.text
-    if field.kind == JSON_STRING and take_string(parser, field, SCAN_WANT_EMBEDDING, name, &text) != SCAN_OK:
-        return parser.error.code
-    code = embedding_read(text, field.kind == JSON_ARRAY, NULL, 0, &event.dimensions, &fault)
-    if code != SCAN_OK:
-        return parser_refuse(parser, code, fault if field.kind == JSON_ARRAY else place_of(field), name)
+            return parser_refuse(parser, SCAN_MISSING, fields.begin, b"payload.embedding")
+        parser.end = fields.metadata_end
+        if take_embedding(parser, field, b"metadata.embedding", &event.dimensions) != SCAN_OK:
+            return parser.error.code
+        parser.end = end
     if take_dimensions(parser, fields, &dimensions) != SCAN_OK:
         return parser.error.code
     if dimensions != 0 and dimensions != event.dimensions:
@@ -304,7 +317,8 @@ cdef int walk_part(
         return status
     part.size = <uint32_t>(parser.at - part.data)
     if part.size > limit:
-        return parser_refuse(parser, SCAN_PAYLOAD_TOO_LARGE if is_payload else SCAN_METADATA_TOO_LARGE, part.data, field)
+        status = SCAN_PAYLOAD_TOO_LARGE if is_payload else SCAN_METADATA_TOO_LARGE
+        return parser_refuse(parser, status, part.data, field)
     if text_skip_space(parser.at, parser.end) != parser.end:
         return parser_refuse(parser, SCAN_TRAILING_TEXT, parser.at, field)
     return SCAN_OK
@@ -312,10 +326,13 @@ cdef int walk_part(
 
 cdef void place_error(event_t* event, parser_t* parser, scan_error_t* error) noexcept nogil:
     cdef const char* at = parser.error.at
-    if at is not NULL and event.payload.size and event.payload.data <= at <= event.payload.data + event.payload.size:
+    if at is NULL:
+        parser.error.offset = 0
+    elif event.payload.size and event.payload.data <= at <= event.payload.data + event.payload.size:
         parser.error.offset = <uint32_t>(at - event.payload.data)
-    elif at is not NULL and event.metadata.size and event.metadata.data <= at <= event.metadata.data + event.metadata.size:
+    elif event.metadata.size and event.metadata.data <= at <= event.metadata.data + event.metadata.size:
         parser.error.offset = <uint32_t>(at - event.metadata.data)
+        parser.error.other = event.metadata
     error[0] = parser.error
 
 

@@ -10,6 +10,10 @@ from primecore._json cimport scan_error_t
 from primecore._wal cimport Wal
 
 
+cdef enum:
+    SLICE = 128                     # events between two looks at the GIL: about 30 us each of scanning and of folding
+
+
 cdef enum step_status:
     STEP_OK = 0
     STEP_DUPLICATE = 1              # event.position and version are those of the first
@@ -28,29 +32,13 @@ ctypedef struct pending_slot_t:
     uint32_t generation
 
 
-cdef class Source:
-    # Where lines come from, and how far they have come.
-    cdef readonly str name
-    cdef readonly bint derives_ids
-    cdef bytes identity
-    cdef const char* identity_data
-    cdef size_t identity_size
-    cdef readonly uint32_t line             # of the line that comes next
-    cdef readonly uint64_t read
-    cdef public uint64_t appended
-    cdef public uint64_t duplicates
-    cdef public uint64_t refused
-    cdef public object error                # of the line that stopped it
-    cdef public size_t bad_start            # that line, as offsets into the chunk
-    cdef public size_t bad_end
-
-
 cdef class Pipeline:
     cdef readonly Graph graph
     cdef readonly Dedupe dedupe
     cdef readonly Wal wal
     cdef object log
     cdef object lock
+    cdef object torn
     cdef event_t* events
     cdef uint64_t* id_hashes
     cdef size_t* line_starts
@@ -73,20 +61,18 @@ cdef class Pipeline:
     cdef int check_space(self, event_t* event) noexcept nogil
     cdef int log_event(self, event_t* event, uint64_t id_hash) noexcept nogil
     cdef int step(self, event_t* event, uint64_t id_hash, int64_t now_us) noexcept nogil
-    cdef size_t scan_slice(self, const char* data, size_t size, size_t* offset, Source source) noexcept nogil
-    cdef int step_slice(self, size_t* at, size_t count, size_t* kept, int64_t now_us, Source source) noexcept nogil
-    cdef int settle(self, int status, size_t i, Source source) except -1
+    cdef int fold(self, event_t* events, size_t count) except -1
     cdef int fill(self, event_t* event, tuple prepared) except -1
     cdef int log_with_room(self, event_t* event, uint64_t id_hash) except? -99
     cdef int define_space(self, uint32_t dimensions) except -1
-    cdef list append_batch(self, event_t* events, list prepared, list expected_versions)
-    cdef object known_id(self, event_t* event, event_t* events, dict given)
-    cdef int number(self, event_t* event, expected_version, int64_t now_us, uint64_t position) except -1
-    cdef int log_batch(self, event_t* events, size_t count, size_t batch_bytes) except -1
-    cdef int reserve_pending(self, size_t count) except -1
     cdef int require_version(self, event_t* event, expected_version) except -1
     cdef int require_live(self, event_t* event) except -1
     cdef int require_node(self, slice_t key) except -1
-    cdef int replay_slice(self, size_t count) noexcept nogil
     cdef object failure(self, int status, event_t* event, str source)
     cdef object wrong_dimensions(self, event_t* event, uint32_t expected, str source)
+
+
+cdef tuple space_definition(uint32_t dimensions)                # what append() takes, for prime.space.defined
+cdef str text_of(slice_t text)
+cdef bint is_default_space(event_t* event) noexcept nogil
+cdef bint same_content(event_t* a, event_t* b) noexcept nogil   # as idempotency means it

@@ -16,6 +16,8 @@ cdef class Reader:
     cdef uint32_t relation_number(self, relation) except? 0xFFFFFFFD
     cdef object make_node(self, uint32_t number)
     cdef object make_edge(self, uint32_t number)
+    cdef object raw_node(self, uint32_t number)
+    cdef object raw_edge(self, uint32_t number)
     cdef int check(self) except -1
 
 
@@ -30,7 +32,7 @@ cdef class Neighbors(OpenResult):
     cdef list items                     # once made
 
     cdef list make(self)
-    cdef uint32_t count(self) noexcept
+    cdef uint32_t length(self) noexcept
     cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers, uint32_t* edges) noexcept
 
     # Steps inside.
@@ -38,4 +40,5 @@ cdef class Neighbors(OpenResult):
     cdef int freeze(self) except -1
 
 
-cdef object datetime_of(int64_t time_us)
+cdef object finish_node(object node)    # parses the properties of what raw_node() gave, in place
+cdef object finish_edge(object edge)

@@ -1,27 +1,21 @@
 # Nodes, edges and neighbours out of the tables. The contract stands in _reads.pxd.
 
-import json
-
-import orjson
-
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport Py_EQ, Py_NE, PyObject
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from datetime import datetime, timedelta, timezone
-
 from primecore._adjacency cimport RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, ring_insert, word_count, word_has_dead
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph
-from primecore._jsontree cimport json_plain_numbers
 from primecore._records cimport edge_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, state_t
+from primecore._values cimport datetime_of, loads
 
 from primecore.errors import InvalidArgument
 from primecore._walks import breadth_first
@@ -38,8 +32,11 @@ cdef extern from * nogil:
     void __builtin_prefetch(const void* address) noexcept
 
 
-cdef object EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Result tuples are filled in C: a call of the class would be Python code, in which the GIL may change hands.
 cdef PyTypeObject* NEIGHBOR = <PyTypeObject*>Neighbor
+cdef PyTypeObject* DISTANT = <PyTypeObject*>DistantNeighbor
+cdef PyTypeObject* NODE = <PyTypeObject*>Node
+cdef PyTypeObject* EDGE = <PyTypeObject*>Edge
 cdef str BOTH = "both"
 cdef frozenset DIRECTIONS = frozenset(("out", "in", "both"))
 cdef str OUT = "out"
@@ -50,15 +47,28 @@ cdef uint32_t NO_LIMIT = 0xFFFFFFFF
 cdef uint32_t ABSENT_RELATION = 0xFFFFFFFE      # a relation that no edge has
 
 
-cdef object datetime_of(int64_t time_us):
-    return EPOCH + timedelta(0, 0, time_us)
+cdef object finish(object result, Py_ssize_t at):
+    # Turns the JSON text at `at` of a tuple that nobody has seen yet into its value.
+    cdef bytes text = <bytes>result[at]
+    cdef object value = loads(slice_t(PyBytes_AS_STRING(text), <uint32_t>PyBytes_GET_SIZE(text)))
+    put(result, at, value)
+    Py_DECREF(text)
+    return result
 
 
-cdef object loads(slice_t text):
-    # The fast parser where it is exact, else the exact one: integers of any size come back whole.
-    if json_plain_numbers(text):
-        return orjson.loads(PyBytes_FromStringAndSize(text.data, text.size))
-    return json.loads(PyBytes_FromStringAndSize(text.data, text.size))
+cdef object finish_node(object node):
+    return finish(node, 2)
+
+
+cdef object finish_edge(object edge):
+    return finish(edge, 5)
+
+
+cdef const char* utf8(str text, Py_ssize_t* size) except NULL:
+    try:
+        return PyUnicode_AsUTF8AndSize(text, size)
+    except UnicodeEncodeError:
+        raise InvalidArgument("expected valid Unicode, found a lone surrogate") from None
 
 
 cdef uint32_t check_limit(limit) except? 0xFFFFFFFE:
@@ -102,7 +112,7 @@ cdef class Neighbors(OpenResult):
             count += 1
         return count
 
-    cdef uint32_t count(self) noexcept:
+    cdef uint32_t length(self) noexcept:
         cdef uint32_t count, dead
         cdef list_view_t entries
         if self.relation == NONE32 and self.limit == NO_LIMIT:
@@ -164,7 +174,7 @@ cdef class Neighbors(OpenResult):
         return 0
 
     def __len__(self):
-        return len(self.items) if self.items is not None else self.count()
+        return len(self.items) if self.items is not None else self.length()
 
     def __iter__(self):
         return iter(self.make())
@@ -182,8 +192,8 @@ cdef class Neighbors(OpenResult):
         """As list.index."""
         return self.make().index(item, *bounds)
 
-    def count_of(self, item):
-        """How often `item` is among them: 0 or 1."""
+    def count(self, item):
+        """As list.count."""
         return self.make().count(item)
 
     def peers(self):
@@ -223,7 +233,7 @@ cdef class Reader:
         cdef const char* key
         if self.closed:
             raise self.closed_error
-        key = PyUnicode_AsUTF8AndSize(id, &size)
+        key = utf8(id, &size)
         return self.graph.nodes.find(self.graph.nodes.hash(key, <uint32_t>size), key, <uint32_t>size)
 
     cdef uint32_t find_edge(self, str id) except? 0xFFFFFFFE:
@@ -231,7 +241,7 @@ cdef class Reader:
         cdef const char* key
         if self.closed:
             raise self.closed_error
-        key = PyUnicode_AsUTF8AndSize(id, &size)
+        key = utf8(id, &size)
         return self.graph.edges.find(self.graph.edges.hash(key, <uint32_t>size), key, <uint32_t>size)
 
     cdef uint32_t relation_number(self, relation) except? 0xFFFFFFFD:
@@ -242,7 +252,7 @@ cdef class Reader:
             return NONE32
         if not isinstance(relation, str):
             raise InvalidArgument(f"relation: expected a string, found {type(relation).__name__}")
-        key = PyUnicode_AsUTF8AndSize(relation, &size)
+        key = utf8(relation, &size)
         number = self.graph.relations.find(self.graph.relations.hash(key, <uint32_t>size), key, <uint32_t>size)
         return ABSENT_RELATION if number == NONE32 else number
 
@@ -290,14 +300,17 @@ cdef class Reader:
             self.graph, [number], min(depth, NO_LIMIT), self.relation_number(relation), direction,
             NO_LIMIT if limit is None else check_limit(limit),
         )
-        return [
-            DistantNeighbor(
-                self.graph.nodes.key_str(peer), self.graph.edges.key_str(edge),
-                self.graph.relation_name(self.graph.edge(edge).relation), OUT if outward else IN,
-                self.graph.edge(edge).weight, away,
-            )
-            for peer, edge, away, outward in found
-        ]
+        items = []
+        for peer, edge, away, outward in found:
+            item = DISTANT.tp_alloc(DISTANT, 6)
+            put(item, 0, self.graph.nodes.key_str(peer))
+            put(item, 1, self.graph.edges.key_str(edge))
+            put(item, 2, self.graph.relation_name(self.graph.edge(edge).relation))
+            put(item, 3, OUT if outward else IN)
+            put(item, 4, self.graph.edge(edge).weight)
+            put(item, 5, away)
+            items.append(item)
+        return items
 
     def node(self, str id not None):
         """The live node of this id, or None."""
@@ -314,80 +327,53 @@ cdef class Reader:
         return self.make_edge(number)
 
     cdef object make_node(self, uint32_t number):
+        return finish_node(self.raw_node(number))
+
+    cdef object raw_node(self, uint32_t number):
+        # A Node whose properties are still text. Runs no Python code, so that no write comes between two of them.
         cdef Graph graph = self.graph
         cdef node_t* node = graph.node(number)
         cdef node_cold_t* cold = graph.cold(number)
+        cdef slice_t properties = graph.states.properties(node.state, NODE_HEADER)
         cdef slice_t labels = graph.states.labels(node.state, NODE_HEADER)
         cdef str key = graph.nodes.key_str(number)
-        return Node(
-            key,
-            key.split(":", 2)[1],
-            loads(graph.states.properties(node.state, NODE_HEADER)),
-            None if node.domain == NONE32 else graph.domains.key_str(node.domain),
-            tuple(loads(labels)) if labels.size else (),
-            datetime_of(cold.created_us),
-            datetime_of(cold.updated_us),
-            node.version,
-            node.last_position,
-        )
+        cdef object result = NODE.tp_alloc(NODE, 9)
+        put(result, 0, key)
+        put(result, 1, key.split(":", 2)[1])
+        put(result, 2, PyBytes_FromStringAndSize(properties.data, properties.size))
+        put(result, 3, None if node.domain == NONE32 else graph.domains.key_str(node.domain))
+        put(result, 4, tuple(loads(labels)) if labels.size else ())
+        put(result, 5, datetime_of(cold.created_us))
+        put(result, 6, datetime_of(cold.updated_us))
+        put(result, 7, node.version)
+        put(result, 8, node.last_position)
+        return result
 
     cdef object make_edge(self, uint32_t number):
+        return finish_edge(self.raw_edge(number))
+
+    cdef object raw_edge(self, uint32_t number):
+        # An Edge whose properties are still text; as raw_node().
         cdef Graph graph = self.graph
         cdef edge_t* edge = graph.edge(number)
+        cdef slice_t properties = graph.states.properties(edge.state, EDGE_HEADER)
         cdef state_t state
+        cdef object result = EDGE.tp_alloc(EDGE, 8)
         graph.states.read(edge.state, EDGE_HEADER, &state)
-        return Edge(
-            graph.edges.key_str(number),
-            graph.nodes.key_str(edge.source),
-            graph.nodes.key_str(edge.target),
-            graph.relation_name(edge.relation),
-            edge.weight,
-            loads(graph.states.properties(edge.state, EDGE_HEADER)),
-            None if state.valid_from_us == UNBOUNDED else datetime_of(state.valid_from_us),
-            None if state.valid_to_us == UNBOUNDED else datetime_of(state.valid_to_us),
-        )
-
-    def node_at(self, uint32_t number):
-        """The live node of this number, or None."""
-        self.check()
-        return self.make_node(number) if number < self.graph.nodes.count and self.graph.node(number).born else None
-
-    def edge_at(self, uint32_t number):
-        """The live edge of this number, or None."""
-        self.check()
-        if number >= self.graph.edges.count or self.graph.edge(number).born == 0 or self.graph.edge(number).died:
-            return None
-        return self.make_edge(number)
+        put(result, 0, graph.edges.key_str(number))
+        put(result, 1, graph.nodes.key_str(edge.source))
+        put(result, 2, graph.nodes.key_str(edge.target))
+        put(result, 3, graph.relation_name(edge.relation))
+        put(result, 4, edge.weight)
+        put(result, 5, PyBytes_FromStringAndSize(properties.data, properties.size))
+        put(result, 6, None if state.valid_from_us == UNBOUNDED else datetime_of(state.valid_from_us))
+        put(result, 7, None if state.valid_to_us == UNBOUNDED else datetime_of(state.valid_to_us))
+        return result
 
     def node_number(self, str id not None):
         """The number of a node id that an event or an edge has named, or None."""
         cdef uint32_t number = self.find_node(id)
         return None if number == NONE32 else number
-
-    def edge_number(self, str id not None):
-        """The number of the latest edge of this id, or None."""
-        cdef uint32_t number = self.find_edge(id)
-        return None if number == NONE32 else number
-
-    def next_node(self, uint32_t number):
-        """The first live node from this number on, or None."""
-        self.check()
-        while number < self.graph.nodes.count:
-            if self.graph.node(number).born:
-                return number
-            number += 1
-        return None
-
-    def next_edge(self, uint32_t number, uint32_t relation=0xFFFFFFFF):
-        """The first live edge from this number on (of a relation, by number), or None."""
-        cdef edge_t* edge
-        self.check()
-        while number < self.graph.edges.count:
-            edge = self.graph.edge(number)
-            if edge.born and edge.died == 0 and (relation == NONE32 or edge.relation == relation):
-                return number
-            number += 1
-        return None
 
     def relation_of(self, relation):
         """The number of a relation's name; one that no edge has where it is unknown."""
@@ -404,15 +390,15 @@ cdef class Reader:
             for i in range(entries.count):
                 if entries.relations[i] & RELATION_DEAD:
                     continue
-                peer = self.graph.node(entries.peers[i]).domain
-                if peer != NONE32 and peer != self.graph.node(number).domain:
+                peer = self.graph.domain_at(entries.peers[i])
+                if peer != NONE32 and peer != self.graph.domain_at(number):
                     found.setdefault(peer, []).append(entries.edges[i])
         return {self.graph.domains.key_str(domain): sorted(edges) for domain, edges in found.items()}
 
     def latest(self, str entity_id not None):
         """(version, position) of the latest event of an entity, (0, 0) where there is none."""
         cdef Py_ssize_t size
-        cdef const char* key = PyUnicode_AsUTF8AndSize(entity_id, &size)
+        cdef const char* key = utf8(entity_id, &size)
         cdef KeyTable table = self.graph.table_of(key, <uint32_t>size)
         cdef uint32_t number
         self.check()

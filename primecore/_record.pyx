@@ -1,4 +1,4 @@
-"""One record of the log: its size, writing, checking, reading and hashing it. Knows bytes; nothing of segments or files."""
+"""One record of the log: its size, writing, checking, reading and hashing it. Knows bytes; no segment, no file."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -141,7 +141,8 @@ cdef int record_check(const char* at, uint64_t room, uint32_t crc_seed) noexcept
         return RECORD_FIELDS
     if record.code > CODE_SPACE_DEFINED or (record.code == CODE_CUSTOM) != (record.type_bytes != 0):
         return RECORD_FIELDS
-    end = <uint64_t>RECORD_BYTES + record.entity_bytes + record.type_bytes + record.payload_bytes + record.metadata_bytes
+    end = <uint64_t>RECORD_BYTES + record.entity_bytes + record.type_bytes
+    end += <uint64_t>record.payload_bytes + record.metadata_bytes
     return RECORD_FINE if (end + 7) & ~<uint64_t>7 == length else RECORD_FIELDS
 
 

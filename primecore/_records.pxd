@@ -20,10 +20,10 @@ ctypedef struct node_t:             # 64 bytes: one cache line answers "is it li
 ctypedef struct node_cold_t:        # 32 bytes, what lookups and walks do not touch
     int64_t created_us
     int64_t updated_us
-    uint32_t next_of_type           # chain in order of first mention
-    uint32_t domain_previous        # doubly linked members of the domain
+    uint32_t type_previous          # doubly linked live nodes of the type, in order of birth
+    uint32_t type_next
+    uint32_t domain_previous        # doubly linked members of the domain, in order of joining
     uint32_t domain_next
-    uint32_t died                   # position that ended the last life, 0: none ended
 
 
 ctypedef struct edge_t:             # 64 bytes: one incarnation of an edge id; the key finds the latest

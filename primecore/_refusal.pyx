@@ -84,13 +84,17 @@ cdef dict KINDS = {
 
 # Where the kind of what was found says all there is to say; elsewhere the value itself is shown.
 cdef frozenset SHOWS_KIND = frozenset(
-    [SCAN_WANT_OBJECT, SCAN_WANT_ARRAY, SCAN_WANT_STRING, SCAN_WANT_STRING_OR_NULL, SCAN_WANT_STRINGS, SCAN_WANT_EMBEDDING]
+    [
+        SCAN_WANT_OBJECT, SCAN_WANT_ARRAY, SCAN_WANT_STRING, SCAN_WANT_STRING_OR_NULL, SCAN_WANT_STRINGS,
+        SCAN_WANT_EMBEDDING,
+    ]
 )
 cdef frozenset SHOWS_VALUE = frozenset(
     [
         SCAN_WANT_EVENT_TYPE, SCAN_WANT_ENTITY_ID, SCAN_WANT_RELATION, SCAN_WANT_UUID, SCAN_WANT_TIME, SCAN_WANT_TENANT,
         SCAN_WANT_TIME_OR_NULL, SCAN_WANT_NODE_ID, SCAN_WANT_EDGE_ID, SCAN_WANT_VECTOR_ID, SCAN_WANT_SPACE_ID,
-        SCAN_WANT_NODE_TYPE, SCAN_WANT_FLOAT32, SCAN_WANT_DIMENSIONS, SCAN_WANT_SAME_DIMENSIONS, SCAN_WANT_FINITE_NUMBER,
+        SCAN_WANT_NODE_TYPE, SCAN_WANT_FLOAT32, SCAN_WANT_DIMENSIONS, SCAN_WANT_SAME_DIMENSIONS,
+        SCAN_WANT_FINITE_NUMBER,
     ]
 )
 
@@ -134,9 +138,10 @@ def join_path(int index, step) -> str:
     """One step of a path, with what separates it from the step before."""
     if isinstance(step, int):
         return f"[{step}]"
-    if PLAIN_KEY.match(step):
-        return step if index == 0 else f".{step}"
-    return f"[{json.dumps(step, ensure_ascii=False)}]"
+    quoted = json.dumps(step, ensure_ascii=False)
+    if index == 0:
+        return quoted[1:len(quoted) - 1] or quoted
+    return f".{step}" if PLAIN_KEY.match(step) else f"[{quoted}]"
 
 
 cdef str _found(int code, int kind, str rest):
@@ -160,6 +165,9 @@ cdef str _found(int code, int kind, str rest):
 
 
 cdef object refusal(const scan_error_t* error, const char* text, uint32_t size, str source, long line):
+    if error.other.size:
+        text = error.other.data
+        size = error.other.size
     cdef uint32_t offset = error.offset if error.offset < size else size
     cdef str field = error.field.data[:error.field.size].decode("ascii") if error.field.size else ""
     # Only what stands before the fault is known to be UTF-8.

@@ -20,9 +20,9 @@ from primecore._times cimport format_time, parse_time
 
 
 # One line, without its ending and without a byte order mark. SCAN_OK, SCAN_BLANK, or the code that is in error[0].
-# Zeroes out[0] first. Slices of out[0] borrow from `line`, or from `scratch` where a string had escapes: reset it only
-# when the events scanned with it are done with. error[0] is written only when a code is returned; its slices borrow from
-# `line` too.
+# Zeroes out[0] first. Slices of out[0] borrow from `line`, or from `scratch` where a string had escapes: reset it
+# only when the events scanned with it are done with. error[0] is written only when a code is returned; its slices
+# borrow from `line` too.
 cdef int scan_line(
     const char* line, uint32_t size, event_t* out, scratch_t* scratch, scan_error_t* error
 ) noexcept nogil

@@ -11,4 +11,12 @@ from primecore._refusal import explain as explain
 from primecore.errors import InvalidEvent
 
 def parse_line(line: bytes, *, source: str = "", number: int = 0) -> dict[str, Any] | None: ...
+def parse_event(
+    event_type: str,
+    entity_id: str,
+    payload: bytes | None = None,
+    metadata: bytes | None = None,
+    *,
+    trusted: bool = False,
+) -> dict[str, Any]: ...
 def scan_lines(text: Buffer, *, source: str = "") -> tuple[int, InvalidEvent | None]: ...

@@ -4,29 +4,36 @@
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memset
-from primecore._event cimport MAX_DEPTH, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, event_t, slice_t
+from primecore._event cimport CODE_CUSTOM, MAX_DEPTH, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, event_t, slice_t
 from primecore._fields cimport field_t, fields_t, walk_field, walk_metadata, walk_payload
 from primecore._json cimport (
-    JSON_NULL, JSON_OBJECT, JSON_STRING, SCAN_BLANK, SCAN_BOTH_EVENT_IDS, SCAN_BYTE_ORDER_MARK, SCAN_METADATA_TOO_LARGE,
+    JSON_NULL, JSON_STRING, SCAN_BLANK, SCAN_BOTH_EVENT_IDS, SCAN_BYTE_ORDER_MARK, SCAN_METADATA_TOO_LARGE,
     SCAN_MISSING, SCAN_NO_MEMORY, SCAN_OK, SCAN_PAYLOAD_TOO_LARGE, SCAN_TRAILING_TEXT, SCAN_UNKNOWN_FIELD,
     SCAN_WANT_ENTITY_ID, SCAN_WANT_EVENT_TYPE, SCAN_WANT_OBJECT, SCAN_WANT_STRING, SCAN_WANT_TENANT, SCAN_WANT_TIME,
-    SCAN_WANT_UUID, fail_duplicate, kind_at, next_member, parser_fail, parser_open, parser_refuse, parser_t, scan_error_t,
+    SCAN_WANT_UUID, fail_duplicate, next_member, parser_fail, parser_open, parser_refuse, parser_t, scan_error_t,
     unescape,
 )
 from primecore._literals cimport check_entity_id, check_event_type, event_code_of, format_uuid, parse_uuid
 from primecore._buffers cimport scratch_free, scratch_init, scratch_reset, scratch_t
-from primecore._payload cimport apply_rules
+from primecore._payload cimport apply_rules, decode_payload, decode_trusted
 from primecore._refusal cimport refusal
 from primecore._times cimport parse_time
 
 from primecore._jsontree import canonical, check_json, equal, merge_patch, plain_numbers
 from primecore._refusal import explain
 
-__all__ = ["canonical", "check_json", "equal", "explain", "merge_patch", "parse_line", "plain_numbers", "scan_lines"]
+__all__ = [
+    "canonical", "check_json", "equal", "explain", "merge_patch", "parse_event", "parse_line", "plain_numbers",
+    "scan_lines",
+]
 
 
 cdef extern from "json_text.h" nogil:
     const char* text_skip_space(const char* at, const char* end) noexcept
+
+
+# Not a constant, so that the C library's memset is called: for this size gcc writes a "rep stos", which is slower.
+cdef size_t event_bytes = sizeof(event_t)
 
 
 cdef enum:
@@ -79,13 +86,17 @@ cdef int fail_unknown(parser_t* parser) noexcept nogil:
 
 
 cdef int take_object(parser_t* parser, event_t* event, fields_t* fields, bint is_payload) noexcept nogil:
-    """The payload or metadata at parser.at, an object."""
+    """The payload or metadata at parser.at: an object, or null."""
     cdef slice_t* part = &event.payload if is_payload else &event.metadata
     cdef uint32_t limit = MAX_PAYLOAD_BYTES if is_payload else MAX_METADATA_BYTES
     cdef const char* start = parser.at
+    cdef field_t other
     cdef int status
-    if kind_at(start, parser.end) != JSON_OBJECT:
-        return parser_refuse(parser, SCAN_WANT_OBJECT, start, b"payload" if is_payload else b"metadata")
+    if start == parser.end or start[0] != c'{':
+        status = walk_field(parser, 0, &other)
+        if status == SCAN_OK and other.kind != JSON_NULL:
+            status = parser_refuse(parser, SCAN_WANT_OBJECT, start, b"payload" if is_payload else b"metadata")
+        return status
     status = walk_payload(parser, fields) if is_payload else walk_metadata(parser, fields)
     if status != SCAN_OK:
         return status
@@ -99,39 +110,37 @@ cdef int take_object(parser_t* parser, event_t* event, fields_t* fields, bint is
 
 
 cdef int take_string(parser_t* parser, event_t* event, fields_t* fields, int which) noexcept nogil:
-    """The string at parser.at, the value of an envelope field. 0, or a scan_error."""
+    """The value of an envelope field at parser.at: a string, or null. 0, or a scan_error."""
     cdef const char* start = parser.at
     cdef field_t field
     cdef slice_t text
     cdef int code = SCAN_OK
-    if kind_at(start, parser.end) == JSON_STRING:
-        if walk_field(parser, 0, &field) != SCAN_OK:
-            return parser.error.code
-        text = field.text
-        if field.escaped and unescape(&text, 1, parser.scratch) != 0:
-            return parser_fail(parser, SCAN_NO_MEMORY, start)
-        if which == FIELD_EVENT_TYPE:
-            event.type = text
-            code = SCAN_OK if check_event_type(text) == 0 else SCAN_WANT_EVENT_TYPE
-        elif which == FIELD_ENTITY_ID:
-            event.entity = text
-            fields.entity_at = start
-            code = SCAN_OK if check_entity_id(text) == 0 else SCAN_WANT_ENTITY_ID
-        elif which == FIELD_TIMESTAMP:
-            event.has_time = 1
-            code = SCAN_OK if parse_time(text.data, text.size, &event.time_us) == 0 else SCAN_WANT_TIME
-        elif which == FIELD_TENANT_ID:
-            code = SCAN_OK if text.size == 7 and memcmp(text.data, b"default", 7) == 0 else SCAN_WANT_TENANT
-        elif event.has_event_id:
-            code = SCAN_BOTH_EVENT_IDS
-        else:
-            event.has_event_id = 1
-            code = SCAN_OK if parse_uuid(text.data, text.size, event.event_id) == 0 else SCAN_WANT_UUID
-        if code == SCAN_OK:
-            return SCAN_OK
+    if walk_field(parser, 0, &field) != SCAN_OK:
+        return parser.error.code
+    if field.kind != JSON_STRING:
+        return SCAN_OK if field.kind == JSON_NULL else parser_refuse(parser, SCAN_WANT_STRING, start, name_of(which))
+    text = field.text
+    if field.escaped and unescape(&text, 1, parser.scratch) != 0:
+        return parser_fail(parser, SCAN_NO_MEMORY, start)
+    if which == FIELD_EVENT_TYPE:
+        event.type = text
+        event.code = <uint8_t>event_code_of(text)
+        code = SCAN_OK if event.code != CODE_CUSTOM or check_event_type(text) == 0 else SCAN_WANT_EVENT_TYPE
+    elif which == FIELD_ENTITY_ID:
+        event.entity = text
+        fields.entity_at = start
+        code = SCAN_OK if check_entity_id(text) == 0 else SCAN_WANT_ENTITY_ID
+    elif which == FIELD_TIMESTAMP:
+        event.has_time = 1
+        code = SCAN_OK if parse_time(text.data, text.size, &event.time_us) == 0 else SCAN_WANT_TIME
+    elif which == FIELD_TENANT_ID:
+        code = SCAN_OK if text.size == 7 and memcmp(text.data, b"default", 7) == 0 else SCAN_WANT_TENANT
+    elif event.has_event_id:
+        code = SCAN_BOTH_EVENT_IDS
     else:
-        code = SCAN_WANT_STRING
-    return parser_refuse(parser, code, start, name_of(which))
+        event.has_event_id = 1
+        code = SCAN_OK if parse_uuid(text.data, text.size, event.event_id) == 0 else SCAN_WANT_UUID
+    return SCAN_OK if code == SCAN_OK else parser_refuse(parser, code, start, name_of(which))
 
 
 cdef const char* name_of(int which) noexcept nogil:
@@ -165,7 +174,7 @@ cdef int walk_envelope(parser_t* parser, event_t* event, fields_t* fields) noexc
         if seen >> which & 1:
             return fail_duplicate(parser, parser.raw_key)
         seen |= <uint32_t>1 << which
-        if which >= FIELD_POSITION or kind_at(parser.at, parser.end) == JSON_NULL:
+        if which >= FIELD_POSITION:
             status = walk_field(parser, 0, &ignored)
         elif which == FIELD_PAYLOAD or which == FIELD_METADATA:
             status = take_object(parser, event, fields, which == FIELD_PAYLOAD)
@@ -196,7 +205,6 @@ cdef int scan_object(parser_t* parser, event_t* event) noexcept nogil:
         return parser_refuse(parser, SCAN_MISSING, start, b"event_type")
     if event.entity.size == 0:
         return parser_refuse(parser, SCAN_MISSING, start, b"entity_id")
-    event.code = <uint8_t>event_code_of(event.type)
     return apply_rules(event, &fields, parser)
 
 
@@ -205,7 +213,7 @@ cdef int scan_line(
 ) noexcept nogil:
     cdef parser_t parser
     cdef int code
-    memset(out, 0, sizeof(event_t))
+    memset(out, 0, event_bytes)
     parser_open(&parser, line, size, MAX_DEPTH, scratch)
     parser.at = text_skip_space(line, parser.end)
     if parser.at == parser.end:
@@ -219,6 +227,13 @@ cdef int scan_line(
 
 
 # ---- for Python ----
+
+cdef slice_t _slice(bytes text):
+    cdef slice_t content
+    content.data = text
+    content.size = <uint32_t>len(text)
+    return content
+
 
 cdef object _text(slice_t content):
     return content.data[:content.size].decode("utf-8") if content.data is not NULL else None
@@ -273,6 +288,45 @@ def parse_line(bytes line not None, *, str source not None = "", long number = 0
             return None
         if code != SCAN_OK:
             raise refusal(&error, line, <uint32_t>len(line), source, number)
+        return _as_dict(&event)
+    finally:
+        scratch_free(&scratch)
+
+
+def parse_event(
+    str event_type not None,
+    str entity_id not None,
+    bytes payload = None,
+    bytes metadata = None,
+    *,
+    bint trusted = False,
+) -> dict:
+    """As parse_line, for an event whose parts are at hand (payload and metadata as JSON). Raises InvalidEvent.
+
+    `trusted` says that they were accepted before: what replay does.
+    """
+    cdef bytes kind = event_type.encode("utf-8")
+    cdef bytes entity = entity_id.encode("utf-8")
+    cdef event_t event
+    cdef scratch_t scratch
+    cdef scan_error_t error
+    cdef int code
+    memset(&event, 0, sizeof(event_t))
+    event.type = _slice(kind)
+    event.entity = _slice(entity)
+    if payload is not None:
+        event.payload = _slice(payload)
+    if metadata is not None:
+        event.metadata = _slice(metadata)
+    scratch_init(&scratch)
+    try:
+        if trusted:
+            if decode_trusted(&event, &scratch) != SCAN_OK:
+                raise ValueError("these parts were not accepted before")
+            return _as_dict(&event)
+        code = decode_payload(&event, &scratch, &error)
+        if code != SCAN_OK:
+            raise refusal(&error, event.payload.data, event.payload.size, "", 0)
         return _as_dict(&event)
     finally:
         scratch_free(&scratch)

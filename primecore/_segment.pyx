@@ -1,4 +1,4 @@
-"""One segment of the log: its header, its promises, and the walk over its records. Knows mapped bytes; no path, no thread."""
+"""One segment of the log: header, promises, the walk over its records. Knows mapped bytes; no path, no thread."""
 
 from collections import namedtuple
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -123,7 +123,7 @@ cdef void segment_chain(segment_t* segment, uint64_t until) noexcept nogil:
     while segment.chain_offset < until:
         at = segment.mapping.data + segment.chain_offset
         if record_length(at) < RECORD_BYTES:
-            return                          # damaged since it was checked: the chain will not fit, which is what it is for
+            return                          # damaged since it was checked: the chain will not fit, as it should
         if (<const record_t*>at).kind == KIND_EVENT:
             chain_extend(segment.chain, at)
         segment.chain_offset += record_length(at)
@@ -150,7 +150,8 @@ cdef int segment_promise(segment_t* segment, uint64_t durable_position, uint64_t
 
 
 SegmentHeader = namedtuple("SegmentHeader", [
-    "store_uuid", "segment_id", "base_position", "previous_bytes", "previous_chain", "salt", "segment_bytes", "created_us",
+    "store_uuid", "segment_id", "base_position", "previous_bytes", "previous_chain", "salt", "segment_bytes",
+    "created_us",
 ])
 SegmentHeader.__doc__ = "What a segment's header says; `store_uuid` and `previous_chain` are 16 bytes."
 
@@ -233,6 +234,22 @@ cdef class Segment:
         self._read_promises()
         return self
 
+    def reread_promise(self) -> int:
+        """The durable position that the owner promised last, as far as that can be read now."""
+        try:
+            self._read_promises()
+        except ValueError:
+            pass                            # one is being written at this moment; the one before it still holds
+        return self.promised_position
+
+    def last_checksum(self) -> int:
+        """The checksum of the last event's record; 0 if there is none (or none any more)."""
+        cdef const char* at
+        if self.c_segment.event_count == 0:
+            return 0
+        at = segment_locate(&self.c_segment, self.c_segment.base_position + self.c_segment.event_count - 1)
+        return (<const record_t*>at).crc32c if at != NULL else 0
+
     def _read_promises(self) -> None:
         cdef promise_t promise
         cdef const char* data = self.c_segment.mapping.data
@@ -286,9 +303,9 @@ cdef class Segment:
 
     def end_of_bytes(self) -> int:
         """Offset behind the last byte that is not zero, at least the tail."""
-        cdef uint64_t end
+        cdef uint64_t end, room = self.c_segment.mapping.bytes & ~<uint64_t>7
         with nogil:
-            end = end_of_bytes(self.c_segment.mapping.data, self.c_segment.tail, self.c_segment.mapping.bytes & ~<uint64_t>7)
+            end = end_of_bytes(self.c_segment.mapping.data, self.c_segment.tail, room)
         return end
 
     def blank_tail(self) -> None:
@@ -298,7 +315,7 @@ cdef class Segment:
         self.mapping.write_through(self.c_segment.tail, end - self.c_segment.tail)
 
     def chain(self) -> bytes:
-        """The chain hash up to the tail, 16 bytes. Computed as far as it is missing; not while another thread does so."""
+        """The chain hash up to the tail, 16 bytes, computed as far as it is missing. Not beside a running sync thread."""
         with nogil:
             segment_chain(&self.c_segment, self.c_segment.tail)
         return bytes(self.c_segment.chain[:16])

@@ -1,7 +1,7 @@
 """Types of the compiled `_shardmap`: a mapping from str to u64 with the manners of dict."""
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Self
+from typing import Self, final
 
 class ShardMapBase:
     """The compiled half of ShardMap: what is not derived from other methods."""
@@ -24,3 +24,11 @@ class ShardMap(ShardMapBase, MutableMapping[str, int]):
     def __iter__(self) -> Iterator[str]: ...
     def copy(self) -> Self: ...
     def __copy__(self) -> Self: ...
+
+@final
+class KeyIterator:
+    """Keys by number; RuntimeError when keys came or went meanwhile."""
+
+    def __new__(cls, map: ShardMapBase) -> KeyIterator: ...
+    def __iter__(self) -> KeyIterator: ...
+    def __next__(self) -> str: ...

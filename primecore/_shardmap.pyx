@@ -19,10 +19,6 @@ cdef enum:
 cdef class ShardMapBase:
     """The compiled half of ShardMap: what is not derived from other methods."""
 
-    cdef KeyTable table
-    cdef uint64_t changes               # keys added and removed, so that iterators notice
-    cdef uint32_t top                   # no key has this number or a higher one
-
     def __cinit__(self, *args, seed=None, **kwargs):
         self.table = KeyTable(RECORD_BYTES, Epochs(), seed)
 
@@ -39,7 +35,7 @@ cdef class ShardMapBase:
             return NONE32
         return self.table.find(self.table.hash(text, size), text, size)
 
-    cdef inline uint64_t* value(self, uint32_t number) noexcept:
+    cdef uint64_t* value(self, uint32_t number) noexcept:
         return <uint64_t*>(self.table.record(number) + KEY_CELL_BYTES)
 
     cdef bint holds(self, uint32_t number) noexcept:
@@ -126,10 +122,6 @@ cdef class ShardMapBase:
 @cython.final
 cdef class KeyIterator:
     """Keys by number; RuntimeError when keys came or went meanwhile."""
-
-    cdef ShardMapBase map
-    cdef uint64_t changes
-    cdef uint32_t next_number
 
     def __cinit__(self, ShardMapBase map not None):
         self.map = map

@@ -32,7 +32,7 @@ cdef enum sync_job:         # what the helper thread is asked to do
 
 ctypedef struct sync_t:
     pthread_mutex_t lock
-    pthread_mutex_t chain_lock          # guards the chains; taken alone, never while `lock` is held
+    pthread_mutex_t chain_lock          # guards chains, and promises against settle(); never taken while `lock` is held
     pthread_cond_t wake                 # the sync thread sleeps on it
     pthread_cond_t done                 # those who wait for durability
     pthread_cond_t work                 # the helper thread

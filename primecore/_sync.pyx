@@ -170,6 +170,10 @@ cdef int sync_once(sync_t* sync) noexcept nogil:
     if error:
         poison_locked(sync, error)
         return error
+    if load_acquire_u64(sync.committed_position) > committed and not load_acquire_i64(&sync.unsynced_since_us):
+        # The writer stores its position and then loads unsynced_since_us; its processor may do that the other way round
+        # and miss our zero. A fence there would cost every append; a look here, a whole sync later, costs nothing.
+        store_release_i64(&sync.unsynced_since_us, sync.syncing_since_us or monotonic_us())
     if sync.syncing_since_us:
         age_us = monotonic_us() - sync.syncing_since_us
         if age_us > sync.worst_unsynced_us:
@@ -192,17 +196,22 @@ cdef int sync_once(sync_t* sync) noexcept nogil:
 
 
 cdef int64_t promise_if_due(sync_t* sync, int64_t synced_us) noexcept nogil:
-    # Lock held. 0: nothing to promise; else when it is due.
+    # Lock held, let go of in between. 0: nothing to promise; else when it is due.
     cdef uint64_t durable = load_acquire_u64(sync.durable_position)
     cdef int error
     if durable <= sync.promised:
         return 0
     if monotonic_us() < synced_us + PROMISE_DELAY_US:
         return synced_us + PROMISE_DELAY_US
+    sync.promised = durable
+    # chain_lock: the writer makes a segment read-only under it, after it published the next one.
+    pthread_mutex_unlock(&sync.lock)
+    pthread_mutex_lock(&sync.chain_lock)
     error = segment_promise(sync.segments[load_acquire_u32(sync.segment_count) - 1], durable, 0)
+    pthread_mutex_unlock(&sync.chain_lock)
+    pthread_mutex_lock(&sync.lock)
     if error:
         poison_locked(sync, error)
-    sync.promised = durable
     return 0
 
 

@@ -13,7 +13,7 @@ cdef int64_t END_SECOND = 253402300800
 
 
 cdef inline int64_t days_of(int64_t year, int64_t month, int64_t day) noexcept nogil:
-    """Days from 1970-01-01 to a date of the proleptic Gregorian calendar (Hinnant's days_from_civil, years from 1 on)."""
+    """Days from 1970-01-01 to a date, proleptic Gregorian, from year 1 on (Hinnant's days_from_civil)."""
     cdef int64_t y = year - (1 if month <= 2 else 0)
     cdef int64_t era = y // 400
     cdef int64_t year_of_era = y - era * 400
@@ -86,7 +86,8 @@ cdef int parse_time(const char* text, uint32_t size, int64_t* out_us) noexcept n
         return -1
     time_s = days_of(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 - offset_s
     if second == 60:
-        # RFC 3339 puts leap seconds at the end of a UTC day. A count of microseconds has no place for one: the last before it.
+        # RFC 3339 puts leap seconds at the end of a UTC day. A count of microseconds has no place for one: the last
+        # before it.
         if (time_s - FIRST_SECOND) % SECONDS_PER_DAY != SECONDS_PER_DAY - 60:
             return -1
         second = 59

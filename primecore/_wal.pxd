@@ -1,10 +1,11 @@
 # The write-ahead log in memory: mapped segments, the tail that takes appends, and reading by position.
 #
-# Opens no file and knows no path: log.py makes the segments and hands them in. Knows an event's envelope, never its payload.
+# Opens no file and knows no path: log.py hands in the segments. Knows an event's envelope, never its payload.
 # docs/format.md describes the bytes; _format.pxd holds their layout.
 #
-# Threads: one writer at a time (the caller's lock). Any number of readers, with or without the GIL, for positions up to one
-# that the writer published after its append. Slices that come out borrow from the mappings: they are good until close().
+# Threads: one writer at a time (the caller's lock). Any number of readers, with or without the GIL, for positions up to
+# one that the writer published after its append. Slices that come out borrow from the mappings: they are good for as long
+# as this object is, also after the log was closed.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -23,6 +24,10 @@ cdef enum wal_status:
     WAL_CLOSED = -6
     WAL_READ_ONLY = -7
     WAL_MISUSE = -8         # wrong position, a field beyond its limit, a batch begun twice or committed without one
+
+
+cdef enum:
+    MAX_SEGMENTS = 1 << 20  # 64 TiB of full segments; the table of pointers is reserved, not used
 
 
 cdef extern from "chacha.h" nogil:
@@ -59,7 +64,7 @@ cdef class Wal:
     cdef int state                              # 0: takes appends; else the wal_status that append answers
     cdef int fork_generation
     cdef uint64_t tail                          # of the active segment, with an open batch
-    cdef uint64_t half_full                     # offset at which the next segment is asked for
+    cdef uint64_t prepare_from                  # tail from which on the next segment is asked for
     cdef uint64_t batch_offset                  # 0: no batch is open
     cdef uint64_t batch_begun_position          # last_position when it began
     cdef int64_t batch_begun_time_us
@@ -67,4 +72,4 @@ cdef class Wal:
     cdef void use(self, segment_t* segment) noexcept nogil
     cdef void publish(self) noexcept nogil
     cdef segment_t* segment_of(self, uint64_t position) noexcept nogil
-    cdef int move_batch(self, segment_t* target) noexcept nogil
+    cdef bint is_forked(self) noexcept nogil

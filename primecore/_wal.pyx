@@ -1,6 +1,6 @@
 """The write-ahead log in memory: mapped segments, the tail that takes appends, reading by position.
 
-Opens no file and knows no path: log.py makes the segments and hands them in. Knows an event's envelope, never its payload.
+Opens no file and knows no path: log.py hands in the segments. Knows an event's envelope, never its payload.
 """
 
 from libc.errno cimport ETIMEDOUT
@@ -50,7 +50,7 @@ cdef extern from "chacha.h" nogil:
 
 
 cdef enum:
-    MAX_SEGMENTS = 1 << 20              # 64 TiB of full segments; the table of pointers is reserved, not used
+    EAGER_FROM_BYTES = 16 << 20
 
 
 STATUS_WORDS = {
@@ -67,7 +67,7 @@ STATUS_WORDS = {
 
 
 cdef class Wal:
-    """The mapped segments of one log. Its C interface stands in _wal.pxd; Python sees only what log.py and tests need."""
+    """The mapped segments of one log. Its C interface stands in _wal.pxd; Python sees only its state."""
 
     def __cinit__(self):
         cdef void* table = mmap(NULL, MAX_SEGMENTS * sizeof(void*), PROT_READ | PROT_WRITE,
@@ -97,6 +97,9 @@ cdef class Wal:
             sync_destroy(&self.sync)
         if self.segments != NULL:
             munmap(self.segments, MAX_SEGMENTS * sizeof(void*))
+
+    cdef bint is_forked(self) noexcept nogil:
+        return self.fork_generation != fork_generation_now
 
     # --- append side
 
@@ -147,8 +150,8 @@ cdef class Wal:
             store_release_u64(&self.durable_position, self.last_position)
         elif load_acquire_i64(&self.sync.unsynced_since_us) == 0:
             sync_first_append(&self.sync)
-        if self.tail >= self.half_full:
-            self.half_full = <uint64_t>-1
+        if self.tail >= self.prepare_from:
+            self.prepare_from = <uint64_t>-1
             sync_ask(&self.sync, JOB_PREPARE)
 
     cdef int begin_batch(self) noexcept nogil:
@@ -259,141 +262,13 @@ cdef class Wal:
             position += 1
         return count
 
-    # --- for log.py
-
     cdef void use(self, segment_t* segment) noexcept nogil:
         self.active = segment
         self.tail = segment.tail
-        self.half_full = HEADER_BYTES + (segment.mapping.bytes - HEADER_BYTES) / 2
+        # Filling the last half of a large segment takes less time than preparing the next one beside it.
+        self.prepare_from = segment.mapping.bytes / (4 if segment.mapping.bytes >= EAGER_FROM_BYTES else 2)
 
-    cdef int move_batch(self, segment_t* target) noexcept nogil:
-        # An open batch goes along to a new segment: it must lie in one.
-        cdef segment_t* source = self.active
-        cdef uint64_t nbytes = self.tail - self.batch_offset, offset = self.batch_offset
-        cdef char* at = target.mapping.data + target.tail
-        cdef char* end = at + nbytes
-        memcpy(at, source.mapping.data + offset, nbytes)
-        while at < end:
-            record_reseed(at, record_length(at), target.crc_seed)
-            segment_note(target, (<record_t*>at).position - target.base_position, at - target.mapping.data)
-            at += record_length(at)
-        memset(source.mapping.data + offset, 0, nbytes)
-        return 0
-
-    def adopt(self, list segments not None, *, bint writable, bint in_memory=False, int64_t last_time_us=0,
-              uint64_t durable_position=0) -> None:
-        """Take over walked segments, oldest first; with `writable`, the last one takes appends from now on."""
-        cdef Segment segment
-        for segment in segments:
-            self.segments[self.segment_count] = &segment.c_segment
-            self.kept.append(segment)
-            self.segment_count += 1
-        self.in_memory = in_memory
-        if segments:
-            segment = segments[len(segments) - 1]
-            self.last_position = segment.last_position
-            self.committed_position = segment.last_position
-        self.durable_position = self.last_position if in_memory else durable_position
-        self.last_time_us = last_time_us
-        if writable:
-            self.use(&segment.c_segment)
-            self.sync.first_unsynced = self.segment_count - 1
-        self.state = WAL_OK if writable else WAL_READ_ONLY
-
-    def extend(self, Segment segment not None) -> None:
-        """A follower's next segment, just walked."""
-        self.segments[self.segment_count] = &segment.c_segment
-        self.kept.append(segment)
-        store_release_u32(&self.segment_count, self.segment_count + 1)
-
-    def follow(self, uint64_t last_position, uint64_t durable_position) -> None:
-        """Let a follower's readers see the events up to `last_position`, which were walked before."""
-        self.durable_position = durable_position
-        store_release_u64(&self.last_position, last_position)
-        store_release_u64(&self.committed_position, last_position)
-
-    def finish_active(self) -> tuple[int, bytes]:
-        """Where the committed part of the active segment ends, and its chain there. The writer only."""
-        cdef segment_t* segment = self.active
-        with nogil:
-            pthread_mutex_lock(&self.sync.chain_lock)
-            segment_chain(segment, segment.tail)
-            pthread_mutex_unlock(&self.sync.chain_lock)
-        return segment.tail, bytes(segment.chain[:16])
-
-    def rotate(self, Segment segment not None) -> None:
-        """Take an empty segment that follows the active one, moving an open batch into it. The writer only."""
-        cdef segment_t* target = &segment.c_segment
-        cdef uint64_t batch_bytes = 0
-        if target.base_position != self.committed_position + 1 or self.segment_count >= MAX_SEGMENTS:
-            raise ValueError(f"a segment from {target.base_position} cannot follow {self.committed_position}")
-        if self.batch_offset:
-            batch_bytes = self.tail - self.batch_offset
-            self.move_batch(target)
-        self.segments[self.segment_count] = target
-        self.kept.append(segment)
-        self.sync.directory_wanted += 1
-        store_release_u32(&self.segment_count, self.segment_count + 1)
-        self.use(target)
-        if self.batch_offset:
-            self.batch_offset = self.tail
-            self.tail += batch_bytes
-
-    def bytes_needed(self, uint64_t nbytes) -> int:
-        """Size of the smallest segment that holds the open batch, `nbytes` more and what belongs to them."""
-        return HEADER_BYTES + (self.tail - self.batch_offset if self.batch_offset else 0) + nbytes + 2 * RECORD_BYTES
-
-    def has_room(self, uint64_t nbytes) -> bool:
-        """Whether a record of `nbytes` fits the active segment."""
-        return self.tail + nbytes + RECORD_BYTES <= self.active.mapping.bytes
-
-    def start_sync(self, int mode, int64_t interval_us, Mapping directory not None) -> None:
-        """Start the sync thread (mode 0 interval, 1 always, 2 never). Raises OSError."""
-        cdef sync_t* sync = &self.sync
-        cdef int error
-        sync.mode = mode
-        sync.interval_us = interval_us
-        sync.directory = &directory.c_mapping
-        self.kept.append(directory)
-        error = sync_start(sync)
-        if error:
-            raise OSError(error, os.strerror(error))
-
-    def wait(self, uint64_t position, int64_t timeout_us) -> int:
-        """Wait until `position` is durable. 0: it is; 1: the time is over; else minus the errno that poisoned the log."""
-        cdef int result
-        with nogil:
-            result = sync_wait(&self.sync, position, timeout_us)
-        return 1 if result == ETIMEDOUT else -result
-
-    def next_job(self, int64_t timeout_us) -> str:
-        """For the helper thread: wait for "prepare", "seal" or "stop"; "" when the time is over."""
-        cdef int job
-        with nogil:
-            job = sync_next_job(&self.sync, timeout_us)
-        return {JOB_PREPARE: "prepare", JOB_SEAL: "seal", JOB_STOP: "stop"}.get(job, "")
-
-    def ask_to_seal(self) -> None:
-        """Let the helper thread look for sealed segments to list."""
-        sync_ask(&self.sync, JOB_SEAL)
-
-    def poison(self, int error) -> None:
-        """Let no further append through."""
-        sync_poison(&self.sync, error)
-
-    def stop(self) -> None:
-        """End the sync thread and all waits, and refuse appends from now on. Reading goes on."""
-        if self.fork_generation != fork_generation_now:
-            return
-        self.state = WAL_CLOSED
-        with nogil:
-            sync_stop(&self.sync)
-
-    def sync_times_us(self) -> tuple[int, int, int]:
-        """Age of the oldest unsynced event now, the worst age seen, and the number of syncs."""
-        cdef int64_t since = self.sync.syncing_since_us or load_acquire_i64(&self.sync.unsynced_since_us)
-        cdef int64_t age = monotonic_us() - since if since else 0
-        return age, max(age, self.sync.worst_unsynced_us), self.sync.sync_count
+    # --- what Python sees
 
     @property
     def synced_segments(self) -> int:
@@ -413,7 +288,7 @@ cdef class Wal:
     @property
     def forked(self) -> bool:
         """Whether this is a forked child of the process that made it."""
-        return self.fork_generation != fork_generation_now
+        return self.is_forked()
 
     @property
     def status(self) -> str:

@@ -1,4 +1,4 @@
-"""A plain Python door to the log's C interface, for tests, tools and measurements. The engine does not come this way."""
+"""A plain Python door to the log's C interface, for tests, tools and measurements. The engine goes elsewhere."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -30,7 +30,8 @@ cdef object fill(event_t* event, dict fields):
     event_id = fields.get("event_id")
     time_us = fields.get("time_us")
     memset(event, 0, sizeof(event_t))
-    event.entity, event.type, event.payload, event.metadata = borrow(entity), borrow(kind), borrow(payload), borrow(metadata)
+    event.entity, event.type = borrow(entity), borrow(kind)
+    event.payload, event.metadata = borrow(payload), borrow(metadata)
     event.code = CODES.get(fields["event_type"], 0)
     event.version = fields.get("version", 1)
     event.has_event_id = event_id is not None

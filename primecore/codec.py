@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import uuid
 from collections.abc import Mapping
@@ -11,8 +10,9 @@ from typing import Any
 
 import orjson
 
+from primecore import exactjson
 from primecore._facts import event_id_bytes, time_us
-from primecore.errors import InvalidArgument
+from primecore.errors import InvalidArgument, InvalidEvent
 from primecore.model import Event
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,32 +46,30 @@ def encode_json(value: Any, field: str) -> bytes:
 
 
 def _encode_slowly(value: Any, field: str, error: TypeError) -> bytes:
-    # Integers over 64 bits, deep nesting and str or dict subclasses are beyond the fast encoder, not beyond JSON.
+    # Integers over 64 bits, decimals, deep nesting and subclasses are beyond the fast encoder, not beyond JSON.
     _refuse_not_finite(value, field)
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError, UnicodeEncodeError):
-        raise InvalidArgument(f"{field}: expected what JSON can carry: {_first_line(error)}") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        return exactjson.dumps(value).encode()
+    except (TypeError, ValueError):
+        raise InvalidArgument(f"{field}: expected what JSON can carry: {str(error).partition(chr(10))[0]}") from None
 
 
 def _refuse_not_finite(value: Any, field: str) -> None:
-    # An explicit stack: nesting is the caller's, and may be deep.
-    stack: list[tuple[Any, str]] = [(value, field)]
+    # An explicit stack: nesting is the caller's, and may have no end.
+    stack: list[tuple[Any, str, int]] = [(value, field, 1)]
     while stack:
-        item, path = stack.pop()
+        item, path, depth = stack.pop()
+        if depth > exactjson.MAX_DEPTH + 1:
+            raise InvalidArgument(f"{field}: expected at most {exactjson.MAX_DEPTH} levels of nesting")
         if isinstance(item, float) and not math.isfinite(item):
             raise InvalidArgument(f"{path}: expected a finite number, found {item}")
         if isinstance(item, Mapping):
             for key in item:
                 if not isinstance(key, str):
                     raise InvalidArgument(f"{path}: expected string keys, found {key!r}")
-            stack.extend((child, f"{path}.{key}") for key, child in item.items())
+            stack.extend((child, f"{path}.{key}", depth + 1) for key, child in item.items())
         elif isinstance(item, (list, tuple)):
-            stack.extend((child, f"{path}[{at}]") for at, child in enumerate(item))
+            stack.extend((child, f"{path}[{at}]", depth + 1) for at, child in enumerate(item))
 
 
 def encode_text(value: Any, field: str) -> bytes:
@@ -129,7 +127,7 @@ def prepare(
 
 
 def prepare_envelope(envelope: Event | Mapping[str, Any]) -> tuple[Prepared, int | None]:
-    """As prepare(), from an Event or a dict with the envelope's fields; and its expected_version. Raises InvalidArgument."""
+    """As prepare(), from an Event or a dict with the envelope's fields; and its expected_version. Raises InvalidEvent and InvalidArgument."""
     if isinstance(envelope, Event):
         event = envelope
         return prepare(
@@ -139,14 +137,14 @@ def prepare_envelope(envelope: Event | Mapping[str, Any]) -> tuple[Prepared, int
         raise InvalidArgument(f"expected an Event or a dict, found {type(envelope).__name__}")
     for name in envelope:
         if name not in _ENVELOPE:
-            raise InvalidArgument(f"{name}: expected one of the fields {', '.join(sorted(_ENVELOPE))}")
+            raise InvalidEvent(f"{name}: expected one of the fields {', '.join(sorted(_ENVELOPE))}", field=str(name))
     for name in ("event_type", "entity_id"):
         if envelope.get(name) is None:
-            raise InvalidArgument(f"{name}: expected a string, found nothing")
+            raise InvalidEvent(f"{name}: expected a string, found nothing", field=name)
     if envelope.get("event_id") is not None and envelope.get("id") is not None:
-        raise InvalidArgument("id: expected one of event_id and id, found both")
+        raise InvalidEvent("id: expected one of event_id and id, found both", field="id")
     if envelope.get("tenant_id") not in (None, "default"):
-        raise InvalidArgument(f"tenant_id: expected 'default', found {envelope['tenant_id']!r}")
+        raise InvalidEvent(f"tenant_id: expected 'default', found {envelope['tenant_id']!r}", field="tenant_id")
     event_id = envelope.get("event_id")
     return prepare(
         envelope["event_type"],

@@ -8,17 +8,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
+from primecore import _replay
 from primecore._dedupe import Dedupe
 from primecore._facts import EventReader
 from primecore._pipeline import Pipeline
 from primecore.config import Settings
-from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound
+from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound, StorePoisoned
 from primecore.log import Log
 from primecore.model import Event, ReplayReport
 from primecore.projections.runner import Runner, Views
 
 Progress = Callable[[int], None]
+Result = TypeVar("Result")
+LOOKS = 20
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -32,6 +36,8 @@ class Engine:
                 f"there is no store at {settings.path}", hint="make one with `prime ingest FILE`, or name another with --data-dir"
             )
         self.settings = settings
+        self._refusal: PrimeError | None = None
+        self._closed = False
         self.log = Log.open(
             settings.path,
             fsync=settings.fsync,
@@ -42,14 +48,13 @@ class Engine:
         try:
             self._lock = threading.Lock()
             self.views = Views()
-            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock)
-            self.pipeline.replay(self.log.wal.last_position, progress)
+            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, self._torn)
+            _replay.replay(self.pipeline, self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
             self.runner = Runner(lambda: self.views.position, self.events.read)
         except BaseException:
             self.log.close()
             raise
-        self._refusal: PrimeError | None = None
         _open_engines.add(self)
 
     @property
@@ -67,10 +72,29 @@ class Engine:
         self._refusal = error
         self.views.reader.close(error)
 
+    def _torn(self) -> None:
+        self.refuse(
+            StorePoisoned("memory ran out while an event was taken in", hint="it is in the log: open the store again")
+        )
+
+    def one_look(self, read: Callable[[], Result]) -> Result:
+        """What `read` gives, all of it at one position: read again if something was folded meanwhile, at last with writers held off."""
+        self.check()
+        for _ in range(LOOKS):
+            before = self.views.graph.looks
+            result = read()
+            if self.views.graph.looks == before:
+                return result
+        with self._lock:
+            return read()
+
     def read_events(self, after: int, until: int | None) -> Iterator[Event]:
         """The events behind `after` up to `until`, or up to what is applied when it begins."""
         last = self.position if until is None else min(until, self.position)
-        for position in range(after + 1, last + 1):
+        return self._read(after + 1, last)
+
+    def _read(self, first: int, last: int) -> Iterator[Event]:
+        for position in range(first, last + 1):
             self.check()
             yield self.events.read(position)
 
@@ -95,9 +119,9 @@ class Engine:
         live = self.digest() if compare and to is None else None
         until = live[0] if live is not None else last if to is None else to
         views = Views()
-        pipeline = Pipeline(views.graph, Dedupe(), self.log, threading.Lock())
+        pipeline = Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None)
         begun = time.perf_counter()
-        pipeline.replay(until, progress)
+        _replay.replay(pipeline, until, progress)
         seconds = time.perf_counter() - begun
         digest = digest_of(views)
         views.graph.close()
@@ -112,9 +136,10 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Makes everything durable and lets go of it. Closing twice is fine."""
-        if self._refusal is not None:
+        """Makes everything durable and lets go of it. Closing twice is fine; in a forked child it leaves the parent's store alone."""
+        if self._closed or isinstance(self._refusal, StoreForked):
             return
+        self._closed = True
         self.runner.stop()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))

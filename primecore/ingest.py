@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import time
 import zlib
@@ -12,7 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, get_args
 
-from primecore._pipeline import Pipeline, Source
+from primecore import _lines
+from primecore._lines import Source
+from primecore._pipeline import Pipeline
 from primecore.errors import InvalidArgument, InvalidEvent, PrimeError, StorageFailure
 from primecore.model import IngestReport
 
@@ -71,15 +71,11 @@ class Ingest:
             try:
                 self._feed(stream, lines, measure)
             except PrimeError as error:
-                self._settle(lines)
+                self._flush()
                 error.report = self._report(lines)  # type: ignore[attr-defined]  # what was done until then
                 raise
-        self._settle(lines)
+        self._flush()
         return self._report(lines)
-
-    def _settle(self, lines: Source) -> None:
-        if lines.appended:
-            self._flush()
 
     def _report(self, lines: Source) -> IngestReport:
         seconds = time.perf_counter() - self._begun
@@ -99,7 +95,7 @@ class Ingest:
                 self._refuse(lines, chunk)
                 continue
             while offset < len(chunk):
-                offset = self._pipeline.ingest(chunk, offset, lines)
+                offset = _lines.ingest(self._pipeline, chunk, offset, lines)
                 if lines.error is not None:
                     self._refuse(lines, chunk[lines.bad_start : lines.bad_end])
             if self._progress is not None:
@@ -110,7 +106,7 @@ class Ingest:
 
     def _refuse(self, lines: Source, line: bytes) -> None:
         lines.refused += 1
-        if self._on_error == "stop":
+        if self._on_error == "stop" and lines.error is not None:
             raise lines.error
         if self._quarantine is not None:
             self._quarantine.write(line + b"\n")
@@ -164,7 +160,7 @@ class Chunks:
         # What cannot be read ends the stream here; what came before it counts, then the error is told.
         try:
             data = self._stream.read(CHUNK_BYTES)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except (EOFError, zlib.error) as error:
             self.error = _truncated(self._name, error)
             self._ended = True
             return b""
@@ -181,7 +177,7 @@ class Chunks:
 
 def _truncated(name: str, error: Exception) -> InvalidEvent:
     return InvalidEvent(
-        f"{name}: the compressed data ends early or is damaged ({error})",
+        f"{name}: the compressed data (gzip or zstd) ends early or is damaged: {error}",
         source=name,
         hint="everything before it is kept; ingest the whole file again, and nothing doubles",
     )
@@ -217,13 +213,41 @@ def _open(stack: ExitStack, path: Path) -> tuple[Readable, Measure]:
         return (raw.tell() if raw.seekable() else 0), total
 
     if path.suffix == ".gz":
-        return stack.enter_context(gzip.GzipFile(fileobj=io.BufferedReader(raw, CHUNK_BYTES))), measure
+        return _Gzip(raw), measure
     if path.suffix == ".zst":
-        return stack.enter_context(_zst(path)), lambda: (0, None)
+        return stack.enter_context(_Zst(path)), lambda: (0, None)
     return raw, measure
 
 
-class _zst:
+class _Gzip:
+    """Members of a .gz file, one behind the other. Gives all that can be unpacked before it says what is wrong."""
+
+    def __init__(self, raw: Readable) -> None:
+        self._raw = raw
+        self._member = zlib.decompressobj(wbits=31)
+        self._rest = b""
+        self._started = False
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            packed = self._member.unconsumed_tail or self._rest or self._raw.read(CHUNK_BYTES)
+            self._rest = b""
+            if not packed:
+                if self._started:
+                    raise EOFError("the gzip data ends in the middle")
+                return b""
+            self._started = True
+            data = self._member.decompress(packed, size)
+            if self._member.eof:
+                # Another member may follow, or padding with zeros.
+                self._rest = self._member.unused_data.lstrip(b"\0")
+                self._member = zlib.decompressobj(wbits=31)
+                self._started = False
+            if data:
+                return data
+
+
+class _Zst:
     """A .zst file. pyarrow unpacks it: it is heavy to import, so only where one is read."""
 
     def __init__(self, path: Path) -> None:
@@ -231,7 +255,7 @@ class _zst:
 
         self._file = pyarrow.input_stream(str(path), compression="zstd")
 
-    def __enter__(self) -> _zst:
+    def __enter__(self) -> _Zst:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,10 +1,11 @@
-"""The log of one store: its files, their order, recovery, and room for the next event. Knows segments; no payload, no view.
+"""The log of one store: opening, room for the next event, waiting, following, closing. Knows segments; no payload.
 
     with Log.open("memory") as log:
         position = log.wal.last_position
         log.wait_durable(position)
 
-Appending and reading go through `log.wal` (compiled, see _wal.pxd). One writer at a time calls `wal.append` and `make_room`.
+Appending and reading go through `log.wal` (compiled, see _wal.pxd).
+One writer at a time calls `wal.append` and `make_room`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import weakref
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from primecore import _wal_control as control
 from primecore import lock, manifest, recovery
-from primecore._segment import Segment
 from primecore._wal import Wal
 from primecore.errors import (
     CorruptLog,
@@ -33,7 +34,8 @@ from primecore.errors import (
     StoreNotFound,
     StorePoisoned,
 )
-from primecore.recovery import Finder, RecoveryReport, segment_name
+from primecore.finder import Finder
+from primecore.recovery import RecoveryReport
 from primecore.segments import FileSegments, MemorySegments, SegmentSizes, create_store
 from primecore.storage import MAPPED_FILESYSTEMS, NETWORK_FILESYSTEMS, RealStorage, Storage
 
@@ -42,7 +44,7 @@ WAIT_SLICE_US = 100_000  # so that Ctrl-C interrupts a wait
 
 
 class LogStats(NamedTuple):
-    """`wal_bytes` counts records and headers, `allocated_bytes` the files. Ages are of events not yet on stable storage."""
+    """`wal_bytes` counts records and headers, `allocated_bytes` the files. Ages are of events not yet synced."""
 
     wal_bytes: int
     allocated_bytes: int
@@ -65,6 +67,7 @@ class Log:
         self.recovery: RecoveryReport | None = facts["report"]
         self._segments = segments
         self._finder: Finder | None = facts["finder"]
+        self.generation = 0
         self._closed = False
         # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
         self._finalizer = weakref.finalize(self, segments.close)
@@ -87,15 +90,18 @@ class Log:
     ) -> Log:
         """Open the log in directory `path`, recovering it first; None opens one in memory.
 
-        `fsync`: "interval", "always" or "never". `read_only` takes no lock and changes no byte. `force` opens a store on a
-        network file system. `backend`: "mapping", "pwrite", or "auto" for what the file system does well.
+        `fsync`: "interval", "always" or "never". `read_only` takes no lock and changes no byte.
+        `force` opens a store on a network file system.
+        `backend`: "mapping", "pwrite", or "auto" for what the file system does well.
 
         Raises StoreNotFound, StoreLocked, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
         """
         if fsync not in SYNC_MODES:
             raise InvalidArgument(f"fsync is {fsync!r}", hint='use "interval", "always" or "never"')
         if not fsync_interval_ms > 0:
-            raise InvalidArgument(f"fsync_interval_ms is {fsync_interval_ms!r}", hint="use a number of milliseconds above 0")
+            raise InvalidArgument(
+                f"fsync_interval_ms is {fsync_interval_ms!r}", hint="use a number of milliseconds above 0"
+            )
         if backend not in ("auto", "mapping", "pwrite"):
             raise InvalidArgument(f"backend is {backend!r}", hint='use "auto", "mapping" or "pwrite"')
         sizes = segment_sizes or SegmentSizes()
@@ -113,8 +119,14 @@ class Log:
     def _open_in_memory(cls, fsync: str, sizes: SegmentSizes) -> Log:
         wal = Wal()
         segments = MemorySegments(wal, sizes)
-        wal.adopt([segments.first()], writable=True, in_memory=True)
-        facts = {"fsync": fsync, "read_only": False, "store_uuid": segments.store_uuid.hex(), "report": None, "finder": None}
+        control.adopt(wal, [segments.first()], writable=True, in_memory=True)
+        facts = {
+            "fsync": fsync,
+            "read_only": False,
+            "store_uuid": segments.store_uuid.hex(),
+            "report": None,
+            "finder": None,
+        }
         return cls(wal, None, segments, **facts)
 
     @classmethod
@@ -123,11 +135,8 @@ class Log:
         if known is None:
             raise _not_found(directory)
         finder = Finder(storage, directory, known, writable=False, written=False)
-        found = finder.find()
-        wal = Wal()
-        wal.adopt(found.segments, writable=False, last_time_us=found.last_time_us)
-        wal.follow(finder.last_position, min(found.promised_position, finder.last_position))
-        report = recovery.describe(found, finder.last_position - known.first_position + 1)
+        wal = _reader_wal(finder)
+        report = recovery.describe(finder.ending, finder.last_position - known.first_position + 1)
         facts = {"fsync": fsync, "read_only": True, "store_uuid": known.store_uuid, "report": report, "finder": finder}
         return cls(wal, directory, MemorySegments(wal, SegmentSizes()), **facts)
 
@@ -162,9 +171,15 @@ class Log:
                 known = create_store(storage, directory, sizes)
             finder, report = recovery.recover(storage, directory, known, written)
             wal = Wal()
-            segments = FileSegments(wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs")
-            wal.adopt(
-                finder.segments, writable=True, last_time_us=finder.last_time_us, durable_position=finder.last_position
+            segments = FileSegments(
+                wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs"
+            )
+            control.adopt(
+                wal,
+                finder.segments,
+                writable=True,
+                last_time_us=finder.last_time_us,
+                durable_position=finder.last_position,
             )
             segments.start(SYNC_MODES[fsync], int(fsync_interval_ms * 1000))
         except BaseException:
@@ -191,7 +206,7 @@ class Log:
                     f"no room for the next segment of {self.path}: {os.strerror(error.errno)}",
                     hint="nothing was written; free some space and try again",
                 ) from error
-            self.wal.poison(error.errno or errno.EIO)
+            control.poison(self.wal, error.errno or errno.EIO)
             raise _failure(error, self.path or "") from error
 
     def refusal(self) -> PrimeError:
@@ -242,13 +257,15 @@ class Log:
         if position <= self.wal.durable_position or self.read_only:
             return bool(position <= self.wal.durable_position)
         if position > self.wal.committed_position:
-            raise InvalidArgument(f"position {position} is not in the log yet, which ends at {self.wal.committed_position}")
+            raise InvalidArgument(
+                f"position {position} is not in the log yet, which ends at {self.wal.committed_position}"
+            )
         if self.wal.status == "poisoned":
             raise self.refusal()
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             left_us = WAIT_SLICE_US if until is None else int(min(WAIT_SLICE_US, (until - time.monotonic()) * 1e6))
-            result = self.wal.wait(position, max(left_us, 0))
+            result = control.wait(self.wal, position, max(left_us, 0))
             if result == 0:
                 return True
             if result < 0:
@@ -266,45 +283,38 @@ class Log:
     def refresh(self) -> int:
         """Read-only logs: take in what the owner appended since; gives the last position.
 
-        A position lower than before means that the owner recovered to an earlier end: everything read must be read anew.
-        Raises StorageFailure.
+        Where the owner recovered to an end before what this log has read, `wal` is a new one and `generation` rose:
+        everything read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
         """
         self._check()
         if self._finder is None:
             return int(self.wal.last_position)
         try:
-            return self._segments_follow(self._finder)
+            added = self._finder.follow()
+            if added is None:
+                return self._read_anew(self._finder)
         except OSError as error:
             raise _failure(error, self.path or "") from error
+        for segment in added:
+            control.extend(self.wal, segment)
+        control.follow(self.wal, self._finder.last_position, self._finder.durable_position)
+        return int(self.wal.last_position)
 
-    def _segments_follow(self, finder: Finder) -> int:
-        while True:
-            before = finder.segments[-1] if finder.segments else None
-            if before is not None:
-                before.walk()
-            name = segment_name(finder.last_position + 1)
-            path = os.path.join(finder.directory, name)
-            if before is None or before.base_position == finder.last_position + 1 or not finder.storage.is_file(path):
-                break
-            before.walk()  # whatever came before the owner moved on
-            if segment_name(finder.last_position + 1) != name:
-                continue
-            try:
-                segment = Segment.open(finder.storage.map(path, writable=False))
-            except ValueError:
-                break
-            if segment.header.previous_bytes != before.tail or segment.header.store_uuid.hex() != self.store_uuid:
-                break
-            finder.segments.append(segment)
-            self.wal.extend(segment)
-        self.wal.follow(finder.last_position, min(finder.promised, finder.last_position))
+    def _read_anew(self, old: Finder) -> int:
+        known = manifest.load(old.storage, self.path or "")
+        if known is None:
+            raise _not_found(self.path or "")
+        finder = Finder(old.storage, self.path or "", known, writable=False, written=False)
+        self.wal = _reader_wal(finder)
+        self._finder = finder
+        self.generation += 1
         return int(self.wal.last_position)
 
     # --- the rest
 
     def stats(self) -> LogStats:
         """Figures about the log, now."""
-        age_us, worst_us, syncs = self.wal.sync_times_us()
+        age_us, worst_us, syncs = control.sync_times_us(self.wal)
         segments = self.wal.segment_list
         return LogStats(
             wal_bytes=sum(segment.tail for segment in segments),
@@ -340,13 +350,21 @@ class Log:
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True) and self.path and not self.read_only:
-            warnings.warn(f"the log of {self.path} was not closed", ResourceWarning, stacklevel=2, source=self)
+            warnings.warn(f"the log of {self.path} was not closed", ResourceWarning, stacklevel=2)
 
     def _check(self) -> None:
         if self.wal.forked:
             raise _forked()
         if self._closed:
             raise StoreClosed("the store was closed")
+
+
+def _reader_wal(finder: Finder) -> Wal:
+    found = finder.find()
+    wal = Wal()
+    control.adopt(wal, found.segments, writable=False, last_time_us=found.last_time_us)
+    control.follow(wal, finder.last_position, finder.durable_position)
+    return wal
 
 
 def _not_found(directory: str) -> StoreNotFound:

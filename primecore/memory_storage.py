@@ -14,16 +14,12 @@ SECTOR_BYTES = 512
 
 @dataclass
 class _File:
-    content: Mapping | bytes
-    synced: bytes = b""  # of small files; a Mapping keeps its own
+    content: Mapping | bytes  # a Mapping keeps what its last sync saw; bytes are synced as they are written
 
 
 @dataclass
 class _Directory:
-    handle: Mapping
-    # What the entries were at the last sync that is known here, and each change since: (name -> file or None).
-    settled: dict[str, _File] = field(default_factory=dict)
-    settled_changes: int = 0
+    handle: Mapping  # counts the changes, and how many of them a sync covered
     changes: list[dict[str, _File | None]] = field(default_factory=list)
     now: dict[str, _File] = field(default_factory=dict)
 
@@ -111,7 +107,7 @@ class MemoryStorage:
 
     def write(self, path: str, data: bytes | memoryview) -> None:
         directory, name = self._place(path)
-        self._change(directory, {name: _File(bytes(data), bytes(data))})
+        self._change(directory, {name: _File(bytes(data))})
 
     def prepare(self, path: str, nbytes: int) -> None:
         if self.room_bytes is not None:
@@ -127,7 +123,7 @@ class MemoryStorage:
         if len(old) < nbytes:
             file.content = _memory(old + bytes(nbytes - len(old)))
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
         file = self._file(path)
         if isinstance(file.content, bytes):
             file.content = _memory(file.content)
@@ -143,6 +139,10 @@ class MemoryStorage:
         self.locks.add(path)
         return _Lock(self.locks, path)
 
+    def identity(self, path: str) -> tuple[int, int]:
+        file = self._file(path)
+        return id(file), len(file.content)
+
     def filesystem(self, path: str) -> str:
         return "memory"
 
@@ -152,23 +152,28 @@ class MemoryStorage:
         """The disk as power loss could leave it now: synced bytes and entries, and of the rest what `rng` picks.
 
         Bytes are kept or lost sector by sector (512 bytes), directory changes one by one. With `keep_everything` this
-        is kill -9 instead: all that was written is there.
+        is kill -9 instead: all that was written is there, and what was not synced still is not.
         """
         clone = MemoryStorage(room_bytes=self.room_bytes)
         clones: dict[int, _File] = {}
         odds = rng.choice((0.0, 0.1, 0.5, 0.9, 1.0))
+
+        def cloned(change: dict[str, _File | None]) -> dict[str, _File | None]:
+            for file in change.values():
+                if file is not None and id(file) not in clones:
+                    clones[id(file)] = _clone_file(file, rng, odds, keep_everything)
+            return {name: file and clones[id(file)] for name, file in change.items()}
+
         for path, directory in self.directories.items():
             covered = directory.handle.synced_changes
-            entries: dict[str, _File] = {}
-            for number, change in enumerate(directory.changes):
-                if keep_everything or number < covered or rng.random() < odds:
-                    _apply(entries, change)
             copy = clone.directories[path] = _Directory(Mapping.directory())
-            for name, file in entries.items():
-                if id(file) not in clones:
-                    clones[id(file)] = _clone_file(file, rng, odds, keep_everything)
-                clone._change(copy, {name: clones[id(file)]})
-            copy.handle.sync()
+            for number, change in enumerate(directory.changes):
+                if number == covered:
+                    copy.handle.sync()
+                if keep_everything or number < covered or rng.random() < odds:
+                    clone._change(copy, cloned(change))
+            if not keep_everything or covered == len(directory.changes):
+                copy.handle.sync()
         return clone
 
     def patch(self, path: str, offset: int, data: bytes) -> None:
@@ -195,12 +200,15 @@ def _memory(content: bytes) -> Mapping:
 
 
 def _clone_file(file: _File, rng: random.Random, odds: float, keep_everything: bool) -> _File:
+    if isinstance(file.content, bytes):
+        return _File(file.content)
     now = bytes(memoryview(file.content))
-    if keep_everything or isinstance(file.content, bytes):
-        return _File(_memory(now) if isinstance(file.content, Mapping) else now, now)
     disk = bytearray(file.content.synced_copy())
-    for start in range(0, len(now), SECTOR_BYTES):
+    for start in range(0, 0 if keep_everything else len(now), SECTOR_BYTES):
         end = start + SECTOR_BYTES
         if disk[start:end] != now[start:end] and rng.random() < odds:
             disk[start:end] = now[start:end]
-    return _File(_memory(bytes(disk)))
+    mapping = _memory(bytes(disk))
+    if keep_everything:
+        memoryview(mapping)[:] = now
+    return _File(mapping)

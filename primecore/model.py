@@ -95,7 +95,7 @@ class CrossDomain(NamedTuple):
 
     source_domain: str
     target_domain: str
-    count: int
+    edges: int
     relations: dict[str, int]
     edge_ids: tuple[str, ...]
 

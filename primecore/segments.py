@@ -1,13 +1,14 @@
-"""The segments of an open log as files: rotation, the one prepared ahead, sealing, closing. Knows names and order, no record.
+"""The segments of an open log as files: rotation, the one prepared ahead, sealing, closing. Knows no record.
 
-Two threads meet here. The writer calls `make_room`; the helper thread prepares the next file and lists sealed segments in
-the manifest, which nobody else touches before it has ended. `_spare_lock` guards the prepared file.
+Two threads meet here. The writer calls `make_room`; the helper thread prepares the next file and lists sealed segments
+in the manifest, which nobody else touches before it has ended. `_spare_lock` guards the prepared file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
 import threading
@@ -15,13 +16,15 @@ import time
 import uuid
 from typing import NamedTuple
 
+from primecore import _wal_control as control
 from primecore import manifest
 from primecore._mapping import Mapping
 from primecore._segment import Segment, SegmentHeader
 from primecore._wal import Wal
 from primecore.errors import CorruptLog
+from primecore.finder import segment_name
 from primecore.manifest import Manifest, SealedSegment
-from primecore.recovery import LOOK, segment_name
+from primecore.recovery import LOOK
 from primecore.storage import Locked, Storage
 
 MIB = 1 << 20
@@ -42,7 +45,9 @@ class SegmentSizes(NamedTuple):
         return size
 
 
-def new_header(store_uuid: bytes, mapping: Mapping, before: Segment | None, used_bytes: int, chain: bytes) -> SegmentHeader:
+def new_header(
+    store_uuid: bytes, mapping: Mapping, before: Segment | None, used_bytes: int, chain: bytes
+) -> SegmentHeader:
     """The header of the segment that follows `before`, or takes its place where that holds no event."""
     if before is None:
         segment_id, base_position = 1, 1
@@ -71,15 +76,17 @@ class MemorySegments:
 
     def make_room(self, nbytes: int) -> None:
         """Rotate, if the record does not fit. Raises OSError."""
-        if self.wal.has_room(nbytes):
+        if control.has_room(self.wal, nbytes):
             return
         before = self.wal.segment_list[-1]
-        mapping = Mapping.memory(self.sizes.of(before.segment_id + 1, self.wal.bytes_needed(nbytes)))
-        self.wal.rotate(Segment.create(mapping, new_header(self.store_uuid, mapping, before, before.tail, bytes(16))))
+        mapping = Mapping.memory(self.sizes.of(before.segment_id + 1, control.bytes_needed(self.wal, nbytes)))
+        control.rotate(
+            self.wal, Segment.create(mapping, new_header(self.store_uuid, mapping, before, before.tail, bytes(16)))
+        )
 
     def close(self) -> None:
         """End appends."""
-        self.wal.stop()
+        control.stop(self.wal)
 
 
 class FileSegments:
@@ -115,35 +122,35 @@ class FileSegments:
         """Start the sync thread and the helper. Raises OSError."""
         for segment in self.wal.segment_list[:-1]:
             segment.mapping.settle()
-        self.wal.start_sync(mode, interval_us, self.storage.directory(self.wal_directory))
+        control.start_sync(self.wal, mode, interval_us, self.storage.directory(self.wal_directory))
         if self._unlisted():
-            self.wal.ask_to_seal()
+            control.ask_to_seal(self.wal)
         self._helper.start()
 
     def make_room(self, nbytes: int) -> None:
         """Rotate, if a record of `nbytes` does not fit. Raises OSError."""
         with self._spare_lock:
-            if self.wal.has_room(nbytes):
+            if control.has_room(self.wal, nbytes):
                 return
             before = self.wal.segment_list[-1]
-            needed = self.wal.bytes_needed(nbytes)
+            needed = control.bytes_needed(self.wal, nbytes)
             if self._spare is not None and self._spare[1].nbytes < needed:
                 self._drop_spare()
             if self._spare is None:
                 self._spare = self._prepare(self.sizes.of(before.segment_id + 1, needed))
             temporary, mapping = self._spare
-            used_bytes, chain = self.wal.finish_active()
+            used_bytes, chain = control.finish_active(self.wal)
             header = new_header(before.header.store_uuid, mapping, before, used_bytes, chain)
             segment = Segment.create(mapping, header)
             if before.event_count == 0:
                 mapping.sync()  # it replaces a segment whose header is on stable storage
             self.storage.replace(temporary, os.path.join(self.wal_directory, segment_name(header.base_position)))
             self._spare = None
-            self.wal.rotate(segment)
-            before.mapping.settle()
+            control.rotate(self.wal, segment)
+            control.settle(self.wal, before)
 
     def close(self) -> None:
-        """Sync, mark the end as clean, list what is sealed, let go of the lock. Raises OSError; is closed all the same."""
+        """Sync, mark the end as clean, list what is sealed, unlock. Raises OSError, and is closed all the same."""
         if self._closed:
             return
         self._closed = True
@@ -156,9 +163,9 @@ class FileSegments:
     def _finish(self) -> None:
         failed = 0
         if not self.wal.error:
-            failed = self.wal.wait(self.wal.committed_position, -1)
+            failed = control.wait(self.wal, self.wal.committed_position, -1)
         clean = not failed and not self.wal.error and not self.wal.batch_open
-        self.wal.stop()
+        control.stop(self.wal)
         if self._helper.is_alive() and self._helper is not threading.current_thread():
             self._helper.join()
         with contextlib.suppress(OSError):
@@ -178,7 +185,7 @@ class FileSegments:
 
     def _help(self) -> None:
         while True:
-            job = self.wal.next_job(-1)
+            job = control.next_job(self.wal, -1)
             if job == "stop":
                 return
             try:
@@ -191,12 +198,12 @@ class FileSegments:
             except OSError as error:
                 # A file that could not be prepared holds nothing: the writer will meet the same error, and say so.
                 if job == "seal":
-                    self.wal.poison(error.errno or errno.EIO)
+                    control.poison(self.wal, error.errno or errno.EIO)
 
     def _prepare(self, nbytes: int) -> tuple[str, Mapping]:
         path = os.path.join(self.wal_directory, "next.tmp")
         self.storage.prepare(path, nbytes)
-        mapping = self.storage.map(path, writable=True, written=self._written)
+        mapping = self.storage.map(path, writable=True, written=self._written, fresh=True)
         if self._populate:
             mapping.populate()
         return path, mapping
@@ -220,7 +227,7 @@ class FileSegments:
                 successor.header.previous_bytes,
                 successor.header.previous_chain.hex(),
             )
-            for segment, successor in zip(segments, segments[1:], strict=False)
+            for segment, successor in itertools.pairwise(segments)
             if segment.segment_id > listed and successor.segment_id == segment.segment_id + 1
         ]
 
@@ -243,7 +250,7 @@ def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manif
     storage.make_directory(wal)
     for name in storage.names(wal):
         path = os.path.join(wal, name)
-        # An earlier attempt may have stopped before the manifest: its segment is empty. Anything else is a lost manifest.
+        # An earlier attempt may have stopped before the manifest: its segment is empty. Else a manifest was lost.
         if name != segment_name(1) and not name.endswith(".tmp"):
             raise _lost_manifest(directory, path)
         if any(memoryview(storage.map(path, writable=False))[4096:8192]):
@@ -252,7 +259,7 @@ def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manif
     known = Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)
     path = os.path.join(wal, segment_name(1))
     storage.prepare(path + ".tmp", sizes.first_bytes)
-    mapping = storage.map(path + ".tmp", writable=True)
+    mapping = storage.map(path + ".tmp", writable=True, fresh=True)
     Segment.create(mapping, new_header(bytes.fromhex(known.store_uuid), mapping, None, 0, bytes(16)))
     mapping.sync()
     storage.replace(path + ".tmp", path)

@@ -10,12 +10,12 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self, overload
 
-from primecore import codec, config
+from primecore import _batch, codec, config
 from primecore._facts import event_id_text
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
-from primecore.errors import InvalidArgument
+from primecore.errors import EdgeNotFound, InvalidArgument, InvalidEvent, NodeNotFound
 from primecore.ingest import Ingest, Progress, Readable
 from primecore.model import (
     CrossDomain,
@@ -95,6 +95,7 @@ class Prime:
     # Life.
 
     def __enter__(self) -> Self:
+        self._engine.check()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -173,7 +174,7 @@ class Prime:
         for _, expected in batch:
             if expected is not None:
                 _check_count(expected, "expected_version")
-        answers = self._engine.pipeline.append_many([prepared for prepared, _ in batch], [expected for _, expected in batch])
+        answers = _batch.append_many(self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch])
         if answers and (durable or self._always):
             self._engine.wait_durable(max(answer[0] for answer in answers))
         return [Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers]
@@ -186,7 +187,17 @@ class Prime:
         for name in envelope:
             if name not in ("event_id", "timestamp", "metadata"):
                 raise TypeError(f"unexpected keyword argument {name!r}")
-        return self._write(codec.prepare(event_type, entity_id, payload, **envelope), expected_version, durable, strict)
+        prepared = codec.prepare(event_type, entity_id, payload, **envelope)
+        try:
+            return self._write(prepared, expected_version, durable, strict)
+        except InvalidEvent as error:
+            if not strict or error.field not in ("entity_id", "payload.source", "payload.target"):
+                raise
+            # What can be no node's or edge's id names none.
+            missing = entity_id if error.field == "entity_id" else payload[error.field.removeprefix("payload.")]
+            if event_type.startswith("prime.node.") or error.field != "entity_id":
+                raise NodeNotFound(f"there is no node {missing}", hint="node ids look like node:{type}:{id}") from None
+            raise EdgeNotFound(f"there is no edge {missing}", hint="edge ids look like edge:{id}") from None
 
     def add_node(
         self,
@@ -198,7 +209,7 @@ class Prime:
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> str:
-        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`. Without `id` it gets a random one.
+        """Adds a node, or replaces what a live one says of itself; returns its id, `node:{type}:{id}`. Without `id`: that of `event_id`, else random.
 
         >>> prime.add_node("person", {"name": "Bob", "domain": "engineering"}, id="bob")
         'node:person:bob'
@@ -207,7 +218,7 @@ class Prime:
             raise InvalidArgument(f"type: expected a word without colons, found {type!r}")
         if id is not None and (not isinstance(id, str) or not id):
             raise InvalidArgument(f"id: expected text, found {id!r}")
-        node_id = f"node:{type}:{uuid.uuid4() if id is None else id}"
+        node_id = f"node:{type}:{_new_id(envelope) if id is None else id}"
         payload: dict[str, Any] = {"node_type": type, "properties": {} if properties is None else properties}
         if domain is not None:
             payload["domain"] = domain
@@ -221,7 +232,7 @@ class Prime:
         id: str,
         properties: Json | None = None,
         *,
-        domain: str | None | _Unset = UNSET,
+        domain: str | _Unset | None = UNSET,
         labels: Sequence[str] | None = None,
         **envelope: Any,
     ) -> Receipt:
@@ -257,7 +268,7 @@ class Prime:
         """
         if id is not None and (not isinstance(id, str) or not id):
             raise InvalidArgument(f"id: expected text, found {id!r}")
-        edge_id = f"edge:{uuid.uuid4() if id is None else id}"
+        edge_id = f"edge:{_new_id(envelope) if id is None else id}"
         payload: dict[str, Any] = {"source": source, "target": target, "relation": relation}
         if weight is not None:
             payload["weight"] = weight
@@ -276,8 +287,8 @@ class Prime:
         *,
         weight: float | None = None,
         properties: Json | None = None,
-        valid_from: Time | None | _Unset = UNSET,
-        valid_to: Time | None | _Unset = UNSET,
+        valid_from: Time | _Unset | None = UNSET,
+        valid_to: Time | _Unset | None = UNSET,
         **envelope: Any,
     ) -> Receipt:
         """Changes a live edge; `properties` are merged (RFC 7396), `valid_from=None` clears it. Raises EdgeNotFound."""
@@ -332,20 +343,11 @@ class Prime:
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Node]:
-        """Live nodes in the order in which the log first names them; `after` (a node id) continues a page."""
-        self._engine.check()
-        found: Iterator[Node]
+        """Live nodes in order of creation; `after` (the id of a live node) continues a page. Raises InvalidArgument."""
+        limit = _check_limit(limit)
         if domain is not None:
-            found = self._views.domains.nodes(domain, after)
-            if type is not None:
-                found = (node for node in found if node.type == type)
-        elif type is not None:
-            found = self._views.types.nodes(type, after)
-        else:
-            found = self._views.nodes.all(after)
-        if label is not None:
-            found = (node for node in found if label in node.labels)
-        return list(islice(found, _check_limit(limit)))
+            return self._views.domains.nodes(domain, type, after, label, limit)
+        return self._views.types.nodes(type, after, label, limit)
 
     def edge(self, id: str) -> Edge | None:
         """The live edge of this id, or None."""
@@ -360,19 +362,8 @@ class Prime:
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Edge]:
-        """Live edges in order of creation; `after` (an edge id) continues a page."""
-        self._engine.check()
-        found: Iterator[Edge]
-        if source is None and target is None:
-            found = self._views.adjacency.all(relation, after)
-        else:
-            anchor, direction = (source, "out") if source is not None else (target, "in")
-            found = self._views.adjacency.of_node(str(anchor), direction, relation)
-            if target is not None:
-                found = (edge for edge in found if edge.target == target)
-            if after is not None:
-                found = _behind(found, after)
-        return list(islice(found, _check_limit(limit)))
+        """Live edges in order of creation; `after` (an edge's id) continues a page. Raises InvalidArgument."""
+        return self._views.adjacency.edges(relation, source, target, after, _check_limit(limit))
 
     @overload
     def neighbors(
@@ -407,6 +398,8 @@ class Prime:
         [1, 0]
         """
         self._engine.check()
+        if isinstance(ids, str):
+            raise InvalidArgument(f"ids: expected an iterable of ids, found the string {ids!r}")
         return self._views.adjacency.neighbors_many(ids, relation, direction)
 
     def subgraph(self, ids: str | Iterable[str], *, depth: int = 1, limit: int = 1000) -> Subgraph:
@@ -458,6 +451,7 @@ class Prime:
         _check_count(after, "after")
         if until is not None:
             _check_count(until, "until")
+        found: Iterator[Event]
         if entity_id is not None:
             found = (
                 event
@@ -478,17 +472,17 @@ class Prime:
 
     def domains(self) -> list[Domain]:
         """Every domain that has live nodes, the largest first, then by name."""
-        self._engine.check()
-        return self._views.domains.domains()
+        return self._engine.one_look(self._views.domains.domains)
 
     def cross_domain(self, source: str | None = None, target: str | None = None) -> list[CrossDomain]:
         """Pairs of domains that live edges lead between, by name, with relations and edge ids."""
-        self._engine.check()
-        return self._views.cross_domain.pairs(source, target)
+        return self._engine.one_look(lambda: self._views.cross_domain.pairs(source, target))
 
     def stats(self) -> Stats:
         """Counts of everything, each equal to a recount, and the state of the log."""
-        self._engine.check()
+        return self._engine.one_look(self._stats)
+
+    def _stats(self) -> Stats:
         views, log = self._views, self._engine.log.stats()
         counters = views.stats.counters
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
@@ -535,13 +529,17 @@ class Prime:
         verify: bool = False,
         into: str | os.PathLike[str] | None = None,
         to: int | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Progress | None = None,
     ) -> ReplayReport:
         """Rebuilds all projections from the log, beside the live ones, up to position `to`; `verify` compares the digests.
 
+        `progress(events, events_in_all, events)` is called now and then.
         With `into`, the events up to `to` are also copied to a new store there, which must not exist. Raises InvalidArgument, CorruptLog.
         """
-        report = self._engine.replay(to, verify, progress)
+        last = self.position if to is None else to
+        report = self._engine.replay(
+            to, verify, None if progress is None else lambda position: progress(position, last, position)
+        )
         if into is not None:
             self._copy(into, report.position)
         return report
@@ -552,7 +550,7 @@ class Prime:
             raise InvalidArgument(f"into: {settings.path} exists already", hint="name a directory that does not")
         with Prime(settings) as copy:
             for batch in self._engine.events.batches(until):
-                copy._engine.pipeline.append_many(batch, [None] * len(batch))
+                _batch.append_many(copy._engine.pipeline, batch, [None] * len(batch))
 
 
 def _check_count(value: int, name: str) -> int:
@@ -565,14 +563,13 @@ def _check_limit(limit: int | None) -> int | None:
     return None if limit is None else _check_count(limit, "limit")
 
 
+def _new_id(envelope: dict[str, Any]) -> uuid.UUID:
+    # With an event id of the caller's, a retry must make the same entity.
+    event_id = envelope.get("event_id")
+    return uuid.uuid4() if event_id is None else uuid.UUID(bytes=codec.encode_event_id(event_id))
+
+
 def _labels(labels: Sequence[str]) -> list[str]:
     if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
         raise InvalidArgument(f"labels: expected a list of strings, found {labels!r}")
     return list(labels)
-
-
-def _behind(edges: Iterator[Edge], edge_id: str) -> Iterator[Edge]:
-    for edge in edges:
-        if edge.id == edge_id:
-            return edges
-    return iter(())

@@ -65,14 +65,20 @@ class Storage(Protocol):
     def directory(self, path: str) -> Mapping:
         """A handle whose sync does the same."""
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
-        """Map a file whole, after reading all of it once, so that a read error is an OSError here and no signal later."""
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
+        """Map a file whole and read all of it once, so that a read error is an OSError here and no signal later.
+
+        `written`: bytes reach it by pwrite. `fresh`: it was prepared a moment ago and need not be read.
+        """
 
     def evict(self, path: str) -> None:
         """Forget cached bytes that are not waiting to be written, so that the next read asks the disk."""
 
     def lock(self, path: str, note: bytes) -> Locked:
         """Take the lock file for this process and write `note` into it. Raises BlockingIOError when it is taken."""
+
+    def identity(self, path: str) -> tuple[int, int]:
+        """Inode number and size: another pair means another file under this name."""
 
     def filesystem(self, path: str) -> str:
         """The kind of file system that holds `path`; "" where that cannot be told."""
@@ -145,10 +151,11 @@ class RealStorage:
     def directory(self, path: str) -> Mapping:
         return Mapping.directory(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
         fd = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
         mapping = Mapping.file(fd, os.fstat(fd).st_size, writable=writable, written=written)
-        mapping.load()
+        if not fresh:
+            mapping.load()
         return mapping
 
     def evict(self, path: str) -> None:
@@ -170,6 +177,10 @@ class RealStorage:
             os.close(fd)
             raise
         return os.fdopen(fd, "rb", buffering=0)
+
+    def identity(self, path: str) -> tuple[int, int]:
+        status = os.stat(path)
+        return status.st_ino, status.st_size
 
     def filesystem(self, path: str) -> str:
         try:
@@ -261,9 +272,9 @@ class FaultyStorage:
         mapping.share_faults(self.faults)
         return mapping
 
-    def map(self, path: str, *, writable: bool, written: bool = False) -> Mapping:
+    def map(self, path: str, *, writable: bool, written: bool = False, fresh: bool = False) -> Mapping:
         self.faults.check(path)
-        mapping = self.inner.map(path, writable=writable, written=written)
+        mapping = self.inner.map(path, writable=writable, written=written, fresh=fresh)
         mapping.share_faults(self.faults)
         return mapping
 
@@ -273,6 +284,10 @@ class FaultyStorage:
     def lock(self, path: str, note: bytes) -> Locked:
         self.faults.check(path)
         return self.inner.lock(path, note)
+
+    def identity(self, path: str) -> tuple[int, int]:
+        self.faults.check(path)
+        return self.inner.identity(path)
 
     def filesystem(self, path: str) -> str:
         return self.inner.filesystem(path)

@@ -10,7 +10,7 @@ import random
 import re
 import struct
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Context
 from typing import Any
 
 EXACT = Context(prec=100_000, Emax=999_999_999_999_999_999, Emin=-999_999_999_999_999_999)
@@ -103,7 +103,8 @@ def random_number(chance: random.Random, exponent_digits: int = 3) -> str:
 
     whole = digits(chance.choice([2, 19, 30])).lstrip("0") or "0"
     fraction = "." + digits(chance.choice([2, 17, 30])) if chance.random() < 0.6 else ""
-    exponent = chance.choice("eE") + chance.choice(["", "+", "-"]) + digits(exponent_digits) if chance.random() < 0.5 else ""
+    exponent = chance.choice("eE") + chance.choice(["", "+", "-"]) + digits(exponent_digits)
+    exponent = exponent if chance.random() < 0.5 else ""
     return chance.choice(["", "-"]) + whole + fraction + exponent
 
 
@@ -225,7 +226,7 @@ def embedding_of(value: Any, field: str) -> list[float]:
 
 
 def scan(line: bytes) -> dict[str, Any]:
-    """The fields that parse_line gives, payload and metadata as values. Raises Refused, or ValueError for broken JSON."""
+    """The fields that parse_line gives, payload and metadata as values. Raises Refused, ValueError: broken JSON."""
     event = load(line)
     require(isinstance(event, dict), "")
     for name in event:

@@ -129,7 +129,6 @@ def test_printable_spells_out_what_would_not_show() -> None:
         (10**30, "1" + "0" * 30),
         (Decimal("0.10000000000000000555"), "0.10000000000000000555"),
         ({"a": [Decimal("1E+400"), None, True, "é\n"]}, '{"a":[1E+400,null,true,"é\\n"]}'),
-        ({"a": float("inf"), "b": -float("inf")}, '{"a":1e999,"b":-1e999}'),
         (0.1, "0.1"),
         ({}, "{}"),
     ],

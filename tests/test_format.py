@@ -75,7 +75,10 @@ def python_chain(chain: bytes, record: bytes) -> bytes:
 
 
 def test_checksums_and_chains_can_be_computed_from_the_document(tmp_path):
-    many = [{"entity_id": f"node:a:{n}", "event_type": "x.y", "payload": b"p" * n, "metadata": b"m" * (n % 3)} for n in range(20)]
+    many = [
+        {"entity_id": f"node:a:{n}", "event_type": "x.y", "payload": b"p" * n, "metadata": b"m" * (n % 3)}
+        for n in range(20)
+    ]
     with Log.open(tmp_path / "store", segment_sizes=SMALL) as log:
         for fields in many:
             append(log, fields)
@@ -100,7 +103,10 @@ def test_checksums_and_chains_can_be_computed_from_the_document(tmp_path):
 def test_the_chain_survives_erasure():
     """Blanking payload, metadata and nonce as the document says leaves the chain as it was."""
     with Log.open(None) as log:
-        append(log, {"entity_id": "node:a:1", "event_type": "prime.node.created", "payload": b"secret" * 9, "metadata": b"m"})
+        append(
+            log,
+            {"entity_id": "node:a:1", "event_type": "prime.node.created", "payload": b"secret" * 9, "metadata": b"m"},
+        )
         record = bytearray(records(bytes(memoryview(log.wal.segment_list[0].mapping)[:8192]))[0])
     before = python_chain(bytes(16), bytes(record))
     salted = xxhash.xxh3_128_digest(bytes(record[88 : 88 + 55]), struct.unpack_from("<Q", record, 40)[0])

@@ -1,17 +1,20 @@
 """The literals of an event (ids, event types, UUIDs, times, numbers) beside Python's own."""
 
+import base64
 import locale
 import math
 import random
 import re
+import struct
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scan_reference import EPOCH, is_id, parse_time, random_number
+from scan_reference import EPOCH, float32, is_id, parse_time, random_number
 
+from primecore._embedding import embedding_floats
 from primecore._literals import is_entity_id, is_event_type, number_from_text, uuid_from_text, uuid_to_text
 from primecore._times import time_from_text, time_to_text
 
@@ -72,14 +75,22 @@ GOOD_TIMES = [
 ]  # fmt: skip
 
 BAD_TIMES = [
-    "", "2026", "2026-01-31", "2026-01-31T09:30:00", "2026-01-31T09:30Z", "2026-01-31T09:30:00+0100", "2026-01-31T09:30:00+01",
-    "2026-01-31T09:30:00.Z", "2026-01-31T09:30:00,5Z", "2026-01-31T24:00:00Z", "2026-01-31T09:60:00Z", "2026-01-31T09:30:61Z",
-    "2026-01-31T09:30:60Z", "2026-00-31T09:30:00Z", "2026-13-01T09:30:00Z", "2026-01-00T09:30:00Z", "2026-01-32T09:30:00Z",
-    "2026-04-31T09:30:00Z", "2026-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "0000-01-01T00:00:00Z", "2026-01-31T09:30:00+24:00",
-    "2026-01-31T09:30:00+01:60", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "26-01-31T09:30:00Z", " 2026-01-31T09:30:00Z",
-    "2026-01-31T09:30:00Z ", "2026-01-31T09:30:00ZZ", "2026-1-31T09:30:00Z", "2026/01/31T09:30:00Z", "2026-01-31X09:30:00Z",
-    "+2026-01-31T09:30:00Z", "2026-01-31T09:30:00\u00b11:00", "2026-01-31T09:30:0aZ", "\u0662026-01-31T09:30:00Z", "2026-W05-6T09:30:00Z",
-    "2026-01-31T09:30:00.1", "2026-01-31T09:30:00.1+", "2026-01-31T09-30:00Z", "2026-01-31T09:30-00Z", "2026-01-31T-9:30:00Z",
+    "", "2026", "2026-01-31", "2026-01-31T09:30:00", "2026-01-31T09:30Z", "2026-01-31T09:30:00+0100",
+    "2026-01-31T09:30:00+01",
+    "2026-01-31T09:30:00.Z", "2026-01-31T09:30:00,5Z", "2026-01-31T24:00:00Z", "2026-01-31T09:60:00Z",
+    "2026-01-31T09:30:61Z",
+    "2026-01-31T09:30:60Z", "2026-00-31T09:30:00Z", "2026-13-01T09:30:00Z", "2026-01-00T09:30:00Z",
+    "2026-01-32T09:30:00Z",
+    "2026-04-31T09:30:00Z", "2026-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "0000-01-01T00:00:00Z",
+    "2026-01-31T09:30:00+24:00",
+    "2026-01-31T09:30:00+01:60", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "26-01-31T09:30:00Z",
+    " 2026-01-31T09:30:00Z",
+    "2026-01-31T09:30:00Z ", "2026-01-31T09:30:00ZZ", "2026-1-31T09:30:00Z", "2026/01/31T09:30:00Z",
+    "2026-01-31X09:30:00Z",
+    "+2026-01-31T09:30:00Z", "2026-01-31T09:30:00\u00b11:00", "2026-01-31T09:30:0aZ", "\u0662026-01-31T09:30:00Z",
+    "2026-W05-6T09:30:00Z",
+    "2026-01-31T09:30:00.1", "2026-01-31T09:30:00.1+", "2026-01-31T09-30:00Z", "2026-01-31T09:30-00Z",
+    "2026-01-31T-9:30:00Z",
 ]  # fmt: skip
 
 
@@ -134,7 +145,9 @@ def test_every_byte_at_every_place_of_a_uuid() -> None:
                     uuid_from_text(text)
 
 
-@pytest.mark.parametrize("text", ["", "0" * 32, "{01890a5d-ac96-774b-bcce-b302099a8057}", "01890a5d-ac96-774b-bcce-b302099a80577"])
+@pytest.mark.parametrize(
+    "text", ["", "0" * 32, "{01890a5d-ac96-774b-bcce-b302099a8057}", "01890a5d-ac96-774b-bcce-b302099a80577"]
+)
 def test_other_forms_are_no_uuid(text: str) -> None:
     with pytest.raises(ValueError):
         uuid_from_text(text)
@@ -159,7 +172,14 @@ def test_any_double_is_read_as_itself(value: float) -> None:
 def test_any_number_is_the_nearest_double() -> None:
     chance = random.Random(31)
     longest = str(int(1.7976931348623157e308))
-    texts = ["9007199254740993", "0.1e-22", longest, longest + "0", "1" + "0" * 400 + "e-400", "0." + "0" * 400 + "1e400"]
+    texts = [
+        "9007199254740993",
+        "0.1e-22",
+        longest,
+        longest + "0",
+        "1" + "0" * 400 + "e-400",
+        "0." + "0" * 400 + "1e400",
+    ]
     for text in texts + [random_number(chance) for _ in range(20_000)]:
         if math.isfinite(float(text)):
             assert number_from_text(text) == float(text), text
@@ -168,7 +188,9 @@ def test_any_number_is_the_nearest_double() -> None:
                 number_from_text(text)
 
 
-@pytest.mark.parametrize("text", ["", "-", "1.", ".5", "01", "1e", "1 ", " 1", "NaN", "Infinity", "0x1", "1,5", "1e999", "1_0", "\u0661"])
+@pytest.mark.parametrize(
+    "text", ["", "-", "1.", ".5", "01", "1e", "1 ", " 1", "NaN", "Infinity", "0x1", "1,5", "1e999", "1_0", "\u0661"]
+)
 def test_what_is_no_number(text: str) -> None:
     with pytest.raises(ValueError):
         number_from_text(text)
@@ -185,6 +207,32 @@ def test_numbers_do_not_depend_on_the_locale() -> None:
             assert number_from_text("1.2345678901234567890123") == 1.2345678901234567890123
         finally:
             locale.setlocale(locale.LC_NUMERIC, before)
+
+
+def test_the_numbers_of_an_embedding_are_the_nearest_floats() -> None:
+    chance = random.Random(32)
+    texts = [
+        "0.5",
+        "-1",
+        "1e-3",
+        "16777217",
+        "16777217.0000001",
+        "0.1",
+        "3.4028235e38",
+        "1.401298464324817e-45",
+        "-0.0",
+    ]
+    texts += ["1.00000005960464477539062", "1.0000000596046447753906251", "0.000000000000000000000001", "8388608.5"]
+    texts += [repr(chance.gauss(0, 0.1)) for _ in range(5_000)] + [str(chance.getrandbits(60)) for _ in range(1_000)]
+    texts += [text for text in (random_number(chance) for _ in range(5_000)) if math.isfinite(float32(text))]
+    packed = embedding_floats(f"[{' , '.join(texts)}]".encode())
+    found = struct.unpack(f"<{len(texts)}f", packed)
+    for text, number in zip(texts, found, strict=True):
+        assert number == float32(text), text
+    assert embedding_floats(base64.b64encode(packed)) == packed
+    for bad in (b"[]", b"[0]", b"[1e39]", b"AAAA", b"?", b"[1", b"[1,[2]]", b"[01]"):
+        with pytest.raises(ValueError):
+            embedding_floats(bad)
 
 
 # ---- ids and event types ----

@@ -2,12 +2,14 @@
 
 import json
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scan_reference import load
 
+from primecore._json import has_control, plain_run
 from primecore._scan import check_json
 from primecore.errors import InvalidEvent
 
@@ -29,26 +31,40 @@ def reference_accepts(text: bytes) -> bool:
 
 
 GOOD = [
-    b"null", b"true", b"false", b"0", b"-0", b"-0.0", b"1", b"10", b"1.5", b"1e5", b"1E+5", b"1e-05", b"0e0", b'""', b"[]", b"{}",
-    b" [ ] ", b"\t{\n}\r", b"[1,2]", b'{"a":1,"b":[{}]}', b'{"":0}', b'"\\u0000"', b'"\\ud83d\\ude00"', b'"\x7f"', b'"\xc2\x80"',
-    b'"\xe0\xa0\x80"', b'"\xed\x9f\xbf"', b'"\xee\x80\x80"', b'"\xf0\x90\x80\x80"', b'"\xf4\x8f\xbf\xbf"', b'"\\/\\"\\\\"',
-    b'"\xe2\x80\xa8"', b'"\xef\xbb\xbf"', b'"\xef\xbf\xbf"', b"1" * 10_000, b"1e" + b"9" * 10_000, b"[" * 512 + b"]" * 512,
+    b"null", b"true", b"false", b"0", b"-0", b"-0.0", b"1", b"10", b"1.5", b"1e5", b"1E+5", b"1e-05", b"0e0", b'""',
+    b"[]", b"{}",
+    b" [ ] ", b"\t{\n}\r", b"[1,2]", b'{"a":1,"b":[{}]}', b'{"":0}', b'"\\u0000"', b'"\\ud83d\\ude00"', b'"\x7f"',
+    b'"\xc2\x80"',
+    b'"\xe0\xa0\x80"', b'"\xed\x9f\xbf"', b'"\xee\x80\x80"', b'"\xf0\x90\x80\x80"', b'"\xf4\x8f\xbf\xbf"',
+    b'"\\/\\"\\\\"',
+    b'"\xe2\x80\xa8"', b'"\xef\xbb\xbf"', b'"\xef\xbf\xbf"', b"1" * 10_000, b"1e" + b"9" * 10_000,
+    b"[" * 512 + b"]" * 512,
     b'{"a":{"a":{"a":1}},"b":{"a":1}}', b'[{"a":1},{"a":1}]', b'{"a":1,"A":1,"a ":1}', b'{"\\u0061":1,"b":2}',
 ]  # fmt: skip
 
 BAD = [
-    b"", b" ", b"nul", b"nulll", b"True", b"NaN", b"Infinity", b"-Infinity", b"-NaN", b"+1", b"01", b"-01", b"00", b"1.", b".5",
-    b"-.5", b"1e", b"1e+", b"-", b"--1", b"0x10", b"1_000", b"1,", b"1 2", b"1a", b"'a'", b'"', b'"a', b'"\\', b'"\\"', b'"\\x"',
-    b'"\\a"', b'"\\u12"', b'"\\u123', b'"\\u12g4"', b'"\\U00e9"', b'"\\ud800"', b'"\\udc00"', b'"\\ud800\\n"', b'"\\ud800\\ud800"',
-    b'"\\ud800\\u0041"', b'"\\udc00\\ud800"', b'"\n"', b'"\t"', b'"\x00"', b'"\x1f"', b'"\xff"', b'"\x80"', b'"\xc0\x80"',
-    b'"\xc1\xbf"', b'"\xc2"', b'"\xe0\x80\x80"', b'"\xe0\x9f\xbf"', b'"\xed\xa0\x80"', b'"\xed\xbf\xbf"', b'"\xf0\x80\x80\x80"',
-    b'"\xf0\x8f\xbf\xbf"', b'"\xf4\x90\x80\x80"', b'"\xf5\x80\x80\x80"', b'"\xf8\x88\x80\x80\x80"', b'"\xe2\x82"', b'"\xf0\x9f\x98"',
-    b"[", b"]", b"[1", b"[1,", b"[1,]", b"[,1]", b"[,]", b"[1,,2]", b"[1 2]", b"[1}", b"{", b"}", b'{"a"', b'{"a":', b'{"a":1',
-    b'{"a":1,', b'{"a":1,}', b"{,}", b"{1:2}", b"{a:1}", b"{'a':1}", b'{"a" 1}', b'{"a":}', b'{"a"::1}', b'{"a":1 "b":2}',
-    b'{"a":1]', b"{null:1}", b"/**/1", b"1//", b"\xef\xbb\xbf1", b"1\xef\xbb\xbf", b"\x0c1", b"1\x00", b"\xa01", b"\xc2\xa01",
+    b"", b" ", b"nul", b"nulll", b"True", b"NaN", b"Infinity", b"-Infinity", b"-NaN", b"+1", b"01", b"-01", b"00",
+    b"1.", b".5",
+    b"-.5", b"1e", b"1e+", b"-", b"--1", b"0x10", b"1_000", b"1,", b"1 2", b"1a", b"'a'", b'"', b'"a', b'"\\',
+    b'"\\"', b'"\\x"',
+    b'"\\a"', b'"\\u12"', b'"\\u123', b'"\\u12g4"', b'"\\U00e9"', b'"\\ud800"', b'"\\udc00"', b'"\\ud800\\n"',
+    b'"\\ud800\\ud800"',
+    b'"\\ud800\\u0041"', b'"\\udc00\\ud800"', b'"\n"', b'"\t"', b'"\x00"', b'"\x1f"', b'"\xff"', b'"\x80"',
+    b'"\xc0\x80"',
+    b'"\xc1\xbf"', b'"\xc2"', b'"\xe0\x80\x80"', b'"\xe0\x9f\xbf"', b'"\xed\xa0\x80"', b'"\xed\xbf\xbf"',
+    b'"\xf0\x80\x80\x80"',
+    b'"\xf0\x8f\xbf\xbf"', b'"\xf4\x90\x80\x80"', b'"\xf5\x80\x80\x80"', b'"\xf8\x88\x80\x80\x80"', b'"\xe2\x82"',
+    b'"\xf0\x9f\x98"',
+    b"[", b"]", b"[1", b"[1,", b"[1,]", b"[,1]", b"[,]", b"[1,,2]", b"[1 2]", b"[1}", b"{", b"}", b'{"a"', b'{"a":',
+    b'{"a":1',
+    b'{"a":1,', b'{"a":1,}', b"{,}", b"{1:2}", b"{a:1}", b"{'a':1}", b'{"a" 1}', b'{"a":}', b'{"a"::1}',
+    b'{"a":1 "b":2}',
+    b'{"a":1]', b"{null:1}", b"/**/1", b"1//", b"\xef\xbb\xbf1", b"1\xef\xbb\xbf", b"\x0c1", b"1\x00", b"\xa01",
+    b"\xc2\xa01",
     b"[" * 513 + b"]" * 513, b'{"a":' * 513 + b"1" + b"}" * 513, b"[" * 100_000, b'{"a":[' * 100_000,
     b'{"a":1,"a":1}', b'{"a":1,"b":2,"a":3}', b'{"a":1,"\\u0061":1}', b'{"\\u00e9":1,"\xc3\xa9":1}', b'{"":1,"":2}',
-    b'[{"x":{"a":1,"a":1}}]', b'{"\\/":1,"/":2}', b'{"\\ud83d\\ude00":1,"\xf0\x9f\x98\x80":2}', b"\xff\xfe1\x00", b"{}{}", b"[][]",
+    b'[{"x":{"a":1,"a":1}}]', b'{"\\/":1,"/":2}', b'{"\\ud83d\\ude00":1,"\xf0\x9f\x98\x80":2}', b"\xff\xfe1\x00",
+    b"{}{}", b"[][]",
 ]  # fmt: skip
 
 
@@ -89,7 +105,8 @@ def test_any_bytes_in_a_string_are_judged_like_python_does(content: bytes) -> No
 
 
 TOKENS = [
-    b"{", b"}", b"[", b"]", b",", b":", b'"a"', b'"b"', b'"\\u0061"', b"1", b"-0.5e3", b"null", b"true", b" ", b"\n", b'"\xc3\xa9"',
+    b"{", b"}", b"[", b"]", b",", b":", b'"a"', b'"b"', b'"\\u0061"', b"1", b"-0.5e3", b"null", b"true", b" ", b"\n",
+    b'"\xc3\xa9"',
 ]  # fmt: skip
 
 
@@ -136,7 +153,7 @@ def test_keys_that_fool_the_quick_hash_are_still_told_apart() -> None:
     # Same size, same first and last eight bytes.
     keys = [f"aaaaaaaa{i:04}bbbbbbbb" for i in range(16)]
     check_json(json.dumps(dict.fromkeys(keys, 1)).encode())
-    assert not accepts(('{"%s":1,%s' % (keys[3], json.dumps(dict.fromkeys(keys, 1))[1:])).encode())
+    assert not accepts(f'{{"{keys[3]}":1,{json.dumps(dict.fromkeys(keys, 1))[1:]}'.encode())
 
 
 def test_many_large_objects_inside_each_other() -> None:
@@ -164,3 +181,26 @@ def test_long_strings_with_a_fault_at_every_place() -> None:
                     check_json(text)
                 assert caught.value.column in (place + 2, place + 3)
         check_json(b'"' + b"a" * size + b'"')
+
+
+def test_the_kernels_agree_with_their_scalar_twins_and_with_python() -> None:
+    chance = random.Random(13)
+    marks = [
+        b'"',
+        b"\\",
+        b"\x00",
+        b"\x1f",
+        b"\x7f",
+        b"\x80",
+        b"\xff",
+        "\u0085".encode(),
+        "\u00a0".encode(),
+        "\u009f".encode(),
+    ]
+    for _ in range(20_000):
+        text = b"a" * chance.randrange(50) + chance.choice([b"", *marks]) + b"z" * chance.randrange(40)
+        stop = re.search(rb'["\\\x00-\x1f\x80-\xff]', text)
+        expected = stop.start() if stop else len(text)
+        assert plain_run(text) == plain_run(text, scalar=True) == expected, text
+        control = bool(re.search(rb"[\x00-\x1f\x7f]|\xc2[\x80-\x9f]", text))
+        assert has_control(text) == has_control(text, scalar=True) == control, text

@@ -196,7 +196,7 @@ def test_canonical_strings_have_the_shortest_escapes() -> None:
 
 
 def test_canonical_sorts_by_bytes_and_many_keys() -> None:
-    names = [f"{i * 7919 % 100_003:x}" for i in range(50_000)] + ["\U0001f600", "\uffff", "\u00e9", "z", "Z", "zz", "z\u0000"]
+    names = [f"{i * 7919 % 100_003:x}" for i in range(50_000)] + ["\U0001f600", "\uffff", "\u00e9", "z", "Z", "z\u0000"]
     form = canonical(encode(dict.fromkeys(names, 1)))
     assert list(json.loads(form)) == sorted(names, key=lambda name: name.encode())
 
@@ -220,10 +220,14 @@ def test_what_differs_is_not_equal(a: str, b: str) -> None:
 @pytest.mark.parametrize(
     ("text", "plain"),
     [
-        ("[1,-2,3.5]", True), ("123456789012345678", True), ("1234567890123456789", False), ("1e5", False), ("1E5", False),
-        ("12345678901234.5", True), ("1234567890123456.5", False), ("0.123456789012345", True), ("0.1234567890123456", False),
-        ('{"1e5":"99999999999999999999e9"}', True), ('"\\"1e5"', True), ("[]", True), ('{"a":{"b":[0.1,[1e0]]}}', False),
-        ("-123456789012345678", True), ("0.00000000000000000000000000001", False), ("true", True), ("[false,null,1]", True),
+        ("[1,-2,3.5]", True), ("123456789012345678", True), ("1234567890123456789", False), ("1e5", False), ("1E5",
+        False),
+        ("12345678901234.5", True), ("1234567890123456.5", False), ("0.123456789012345", True),
+        ("0.1234567890123456", False),
+        ('{"1e5":"99999999999999999999e9"}', True), ('"\\"1e5"', True), ("[]", True), ('{"a":{"b":[0.1,[1e0]]}}',
+        False),
+        ("-123456789012345678", True), ("0.00000000000000000000000000001", False), ("true", True), ("[false,null,1]",
+        True),
     ],
 )  # fmt: skip
 def test_plain_numbers(text: str, plain: bool) -> None:

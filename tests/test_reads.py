@@ -405,3 +405,19 @@ def test_replay_reports(prime):
             other.append_many(prime.events(until=50))
             assert half.digest == other.digest()
     assert prime.position == fold.position
+    for wrong in (-1, fold.position + 1):
+        with pytest.raises(MisuseError):
+            prime.replay(to=wrong)
+
+
+@pytest.mark.parametrize("until", [0, 1, 37, 250])
+def test_replay_into_another_store(tmp_path, until):
+    with primecore.open(tmp_path / "one") as prime:
+        feed(prime, Generator(9, clock=True).events(400), "ingest")
+        report = prime.replay(into=tmp_path / "two", to=until)
+        assert report.position == report.events == until
+        with primecore.open(tmp_path / "two") as copy:
+            assert copy.position == until and copy.digest() == report.digest
+            assert list(copy.events()) == list(prime.events(until=until))
+        with pytest.raises(MisuseError):
+            prime.replay(into=tmp_path / "two")

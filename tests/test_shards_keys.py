@@ -82,7 +82,7 @@ def test_rests_of_every_length_keep_their_keys_apart() -> None:
     assert numbers == list(range(len(texts)))
     assert [keys.number(text) for text in texts] == numbers
     assert [keys.key(number) for number in numbers] == texts
-    assert list(keys.find_many(texts + ["absent"])) == [*numbers, NONE32]
+    assert list(keys.find_many([*texts, "absent"])) == [*numbers, NONE32]
 
 
 def test_where_the_prefix_ends_makes_no_difference_to_equality() -> None:

@@ -158,7 +158,10 @@ class BoxMap(ShardMap):
         super().__setitem__(key, len(self.boxes) - 1)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def popitem(self) -> tuple[str, Any]:
         key, place = super().popitem()

@@ -79,6 +79,8 @@ def assert_whole(prime) -> None:
     assert len({n.properties["round"] for n in prime.nodes(type="t") if n.id != HUB}) <= 1
     assert len(prime.edges(source=HUB)) % BATCH_EDGES == 0
     stats = prime.stats()
+    assert stats.events == stats.position and sum(stats.domains.values()) == stats.nodes - 1
+    assert sum(stats.edges_by_relation.values()) == stats.edges and sum(stats.nodes_by_type.values()) == stats.nodes
     assert stats.edges % BATCH_EDGES == 0 and all(c % BATCH_EDGES == 0 for c in stats.edges_by_relation.values())
     assert [d.nodes for d in prime.domains()] in ([], [BATCH_EDGES])
     graph = prime.subgraph([HUB])
@@ -106,6 +108,35 @@ def test_batches_are_seen_whole(tmp_path):
         for event in prime.events():
             fold.apply(event._asdict() | {"timestamp": event.timestamp.isoformat()})
         assert_same(prime, fold)
+
+
+def test_a_digest_is_of_a_moment_between_batches(tmp_path):
+    taken: set[str] = set()
+    done = threading.Event()
+    batches = [[{**event, "timestamp": "2024-01-01T00:00:00Z"} for event in round_of_changes(n)] for n in range(150)]
+    with primecore.open(tmp_path / "store") as prime:
+
+        def write() -> None:
+            try:
+                for batch in batches:
+                    prime.append_many(batch)
+            finally:
+                done.set()
+
+        def read() -> None:
+            while not done.is_set():
+                taken.add(prime.digest())
+
+        run_together(write, read, read)
+        last = prime.digest()
+    possible = set()
+    with primecore.open(":memory:") as prime:
+        possible.add(prime.digest())
+        for batch in batches:
+            prime.append_many(batch)
+            possible.add(prime.digest())
+        assert prime.digest() == last
+    assert taken <= possible and len(taken) > 1
 
 
 def test_lazy_results_keep_their_moment_while_others_write(tmp_path):

@@ -11,7 +11,17 @@ from primecore.segments import SegmentSizes
 
 SMALL = SegmentSizes(first_bytes=16384, max_bytes=32768)
 KINDS = ["prime.node.created", "prime.edge.created", "my.own_event", "prime.vector.deleted", "note"]
-COMPARED = ("event_type", "entity_id", "payload", "metadata", "event_id", "time_us", "has_time", "has_event_id", "version")
+COMPARED = (
+    "event_type",
+    "entity_id",
+    "payload",
+    "metadata",
+    "event_id",
+    "time_us",
+    "has_time",
+    "has_event_id",
+    "version",
+)
 
 
 def event(rng: random.Random, *, biggest: int = 300) -> dict[str, Any]:

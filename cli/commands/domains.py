@@ -13,7 +13,7 @@ COLUMNS = [Column("name"), Column("nodes", "count")]
 CROSS_COLUMNS = [
     Column("source_domain"),
     Column("target_domain"),
-    Column("count", "count"),
+    Column("edges", "count"),
     Column("relations", "text"),
 ]
 

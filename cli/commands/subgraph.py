@@ -32,8 +32,8 @@ def command(settings: Settings, /, ids: tuple[str, ...], depth: int, limit: int)
     with open_store(settings) as prime:
         found = prime.subgraph(list(ids), depth=depth, limit=limit)
         document = shapes.subgraph(prime.position, found)
-    nodes = [(node.id, None, None, None, None) for node in found.nodes]
-    edges = [(edge.id, edge.source, edge.relation, edge.target, edge.weight) for edge in found.edges]
-    render.table(settings, document, COLUMNS, nodes + edges)
+    rows: list[tuple[object, ...]] = [(node.id, None, None, None, None) for node in found.nodes]
+    rows += [(edge.id, edge.source, edge.relation, edge.target, edge.weight) for edge in found.edges]
+    render.table(settings, document, COLUMNS, rows)
     if found.truncated and not settings.json:
         note(f"cut short at {limit:,} nodes; --limit takes more")

@@ -55,8 +55,10 @@ static inline uint64_t crc32c_word(const uint8_t *data) {
     return word;
 }
 
-/* The instruction takes 3 cycles and one can start every cycle: three lanes side by side, joined by a carry-less product. */
-__attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_raw_native(uint32_t start, const uint8_t *data, size_t size) {
+/* The instruction takes 3 cycles and one can start every cycle: three lanes side by side, joined by a carry-less
+ * product. */
+__attribute__((target("sse4.2,pclmul")))
+static uint32_t crc32c_raw_native(uint32_t start, const uint8_t *data, size_t size) {
     uint64_t crc = start;
     while (size >= 96) {
         size_t words = size / 24;

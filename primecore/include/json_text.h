@@ -1,7 +1,7 @@
 /* Tokens of JSON text: strings (with UTF-8 checked), numbers, white space. Knows nothing of objects, arrays or events.
  *
- * Every function reads [at, end) only: no padding is needed after the text. Where SSE2 is used there is a scalar twin that
- * gives the same answers (tests compare them); SSE2 is part of x86-64, so nothing has to be dispatched at run time.
+ * Every function reads [at, end) only: no padding is needed after the text. Where SSE2 is used there is a scalar twin
+ * that gives the same answers; SSE2 is part of x86-64, so nothing has to be dispatched at run time.
  */
 #ifndef PRIME_JSON_TEXT_H
 #define PRIME_JSON_TEXT_H
@@ -58,8 +58,8 @@ TEXT_INLINE const char *text_plain_end_scalar(const char *at, const char *end) {
         uint64_t word = text_load8(at);
         uint64_t quote = word ^ (TEXT_ONES * '"'), slash = word ^ (TEXT_ONES * '\\');
         /* Each term is exact up to and including its lowest hit, which is all that is asked. */
-        uint64_t hits = ((quote - TEXT_ONES) & ~quote) | ((slash - TEXT_ONES) & ~slash) | ((word - TEXT_ONES * 0x20) & ~word) | word;
-        hits &= TEXT_HIGHS;
+        uint64_t hits = ((quote - TEXT_ONES) & ~quote) | ((slash - TEXT_ONES) & ~slash);
+        hits = (hits | ((word - TEXT_ONES * 0x20) & ~word) | word) & TEXT_HIGHS;
         if (hits)
             return at + (__builtin_ctzll(hits) >> 3);
         at += 8;
@@ -101,6 +101,12 @@ TEXT_INLINE int text_has_control_scalar(const char *at, size_t size) {
     return 0;
 }
 
+TEXT_INLINE uint64_t text_control_hits(uint64_t word) {
+    uint64_t del = word ^ (TEXT_ONES * 0x7F), lead = word ^ (TEXT_ONES * 0xC2);
+    uint64_t hits = ((word - TEXT_ONES * 0x20) & ~word) | ((del - TEXT_ONES) & ~del) | ((lead - TEXT_ONES) & ~lead);
+    return hits & TEXT_HIGHS;
+}
+
 /* 1 where the text holds a C0 control, DEL or a C1 control (U+0080 to U+009F: C2 80 to C2 9F). */
 TEXT_INLINE int text_has_control(const char *at, size_t size) {
 #if defined(__x86_64__)
@@ -118,12 +124,17 @@ TEXT_INLINE int text_has_control(const char *at, size_t size) {
         return _mm_movemask_epi8(hits) ? text_has_control_scalar(at, size) : 0;
     }
 #endif
+    if (size >= 8 && size <= 16) {
+        uint64_t first = text_load8(at), last = text_load8(at + size - 8);
+        /* A false alarm costs only the slow way; a control byte always raises one. */
+        return text_control_hits(first) | text_control_hits(last) ? text_has_control_scalar(at, size) : 0;
+    }
     return text_has_control_scalar(at, size);
 }
 
 /* ---- strings ---- */
 
-/* Bytes of the UTF-8 character at `at` (which is above 0x7F); 0 where it is none: overlong, a surrogate, past U+10FFFF, cut. */
+/* Bytes of the UTF-8 character at `at` (above 0x7F); 0 where it is none: overlong, a surrogate, past U+10FFFF, cut. */
 TEXT_INLINE int text_utf8_size(const char *at, const char *end) {
     const unsigned char *byte = (const unsigned char *)at;
     ptrdiff_t room = end - at;
@@ -249,7 +260,7 @@ TEXT_INLINE char *text_put_utf8(char *out, uint32_t code) {
     return out;
 }
 
-/* Unescapes a string's content that text_string accepted into `out` (room for `size` bytes is always enough); the new size. */
+/* Unescapes a string's content that text_string accepted into `out` (`size` bytes are room enough); the new size. */
 static __attribute__((unused)) size_t text_unescape(const char *at, size_t size, char *out) {
     const char *end = at + size;
     char *begin = out;
@@ -322,7 +333,7 @@ fault:
 TEXT_INLINE int text_is_space(char byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
 
 TEXT_INLINE const char *text_skip_space(const char *at, const char *end) {
-    while (at < end && text_is_space(*at))
+    while (at < end && (unsigned char)*at <= ' ' && text_is_space(*at))
         at++;
     return at;
 }

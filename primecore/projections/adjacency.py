@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from primecore import _digest, _walks
+from primecore import _digest, _listing, _walks
 from primecore._graph import Graph
 from primecore._many import ManyNeighbors, neighbors_many
 from primecore._reads import Reader
-from primecore.model import Edge, Node, Path, Subgraph
+from primecore.model import Edge, Path, Subgraph
 from primecore.projections.base import AtOnce
 
 NO_LIMIT = 0xFFFFFFFF
@@ -28,23 +28,18 @@ class Adjacency(AtOnce):
         """The live edge of this id."""
         return self._reader.edge(edge_id)
 
-    def all(self, relation: str | None = None, after: str | None = None) -> Iterator[Edge]:
-        """All live edges in order of creation, from behind edge `after` on."""
-        wanted = self._reader.relation_of(relation)
-        number = -1 if after is None else self._reader.edge_number(after)
-        while number is not None:
-            number = self._reader.next_edge(number + 1, wanted)
-            if number is not None:
-                edge = self._reader.edge_at(number)
-                if edge is not None:
-                    yield edge
-
-    def of_node(self, node_id: str, direction: str, relation: str | None) -> Iterator[Edge]:
-        """The live edges of one node."""
-        for neighbor in self._reader.neighbors(node_id, direction=direction, relation=relation):
-            edge = self._reader.edge(neighbor.edge_id)
-            if edge is not None:
-                yield edge
+    def edges(
+        self,
+        relation: str | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> list[Edge]:
+        """The live edges that fit, in order of creation, from behind edge `after` on."""
+        if source is None and target is None:
+            return _listing.edges(self._reader, relation, after, limit)
+        return _listing.edges_of_node(self._reader, source, target, relation, after, limit)
 
     def neighbors_many(
         self, ids: Iterable[str], relation: str | None = None, direction: str = "both"
@@ -54,23 +49,7 @@ class Adjacency(AtOnce):
 
     def subgraph(self, ids: Iterable[str], depth: int, limit: int) -> Subgraph:
         """The live nodes within `depth` edges of the starts, at most `limit`, and the live edges among them."""
-        starts = [number for number in map(self._reader.node_number, ids) if number is not None]
-        starts = list(dict.fromkeys(starts))
-        steps, truncated, _ = _walks.breadth_first(self._graph, starts, depth, limit=max(limit - len(starts), 0))
-        truncated = truncated or len(starts) > limit
-        nodes: dict[str, Node] = {}
-        for number in (starts + [step[0] for step in steps])[:limit]:
-            node = self._reader.node_at(number)
-            if node is not None:
-                nodes[node.id] = node
-        edges: dict[str, Edge] = {}
-        for node_id in nodes:
-            for neighbor in self._reader.neighbors(node_id, direction="out"):
-                if neighbor.peer in nodes:
-                    edge = self._reader.edge(neighbor.edge_id)
-                    if edge is not None:
-                        edges[edge.id] = edge
-        return Subgraph(tuple(nodes.values()), tuple(edges.values()), truncated)
+        return _listing.subgraph(self._reader, list(ids), depth, limit)
 
     def shortest_path(
         self, source: str, target: str, weighted: bool, direction: str, relation: str | None, max_depth: int | None

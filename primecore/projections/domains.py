@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from primecore import _digest
+from primecore import _digest, _listing
 from primecore._graph import Graph
 from primecore._index import DomainIndex as Table
 from primecore._reads import Reader
@@ -24,17 +22,19 @@ class DomainIndex(AtOnce):
         graph.add_part(self._table)
 
     def numbers(self, domain: str) -> list[int]:
-        """Numbers of the live nodes of a domain, ascending."""
+        """Numbers of the live nodes of a domain."""
         return self._table.members(self._graph, domain)
 
-    def nodes(self, domain: str, after: str | None = None) -> Iterator[Node]:
-        """The live nodes of a domain in the order in which the log first names them, from behind node `after` on."""
-        start = -1 if after is None else self._reader.node_number(after)
-        for number in self.numbers(domain) if start is not None else ():
-            if number > start:
-                node = self._reader.node_at(number)
-                if node is not None and node.domain == domain:
-                    yield node
+    def nodes(
+        self,
+        domain: str,
+        type_name: str | None = None,
+        after: str | None = None,
+        label: str | None = None,
+        limit: int | None = None,
+    ) -> list[Node]:
+        """The live nodes of a domain (and of a type) in order of creation, from behind node `after` on."""
+        return _listing.nodes_of_domain(self._reader, self._table, domain, type_name, after, label, limit)
 
     def counts(self) -> dict[str, int]:
         """Live nodes by domain, without the empty ones."""

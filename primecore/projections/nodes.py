@@ -1,8 +1,6 @@
-"""Node state: what each live node is. Queries for one node, and in order of first mention."""
+"""Node state: what each live node is."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from primecore import _digest
 from primecore._graph import Graph
@@ -23,16 +21,6 @@ class NodeState(AtOnce):
     def node(self, node_id: str) -> Node | None:
         """The live node of this id."""
         return self._reader.node(node_id)
-
-    def all(self, after: str | None = None) -> Iterator[Node]:
-        """All live nodes in the order in which the log first names them, from behind node `after` on."""
-        number = -1 if after is None else self._reader.node_number(after)
-        while number is not None:
-            number = self._reader.next_node(number + 1)
-            if number is not None:
-                node = self._reader.node_at(number)
-                if node is not None:
-                    yield node
 
     def digest(self) -> bytes:
         """Of every live node and all it holds."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from primecore import _digest
+from primecore import _digest, _listing
 from primecore._graph import Graph
 from primecore._index import TypeIndex as Table
 from primecore._reads import Reader
@@ -23,17 +21,11 @@ class TypeIndex(AtOnce):
         self._table = Table(graph)
         graph.add_part(self._table)
 
-    def nodes(self, type_name: str, after: str | None = None) -> Iterator[Node]:
-        """The live nodes of a type in the order in which the log first names them, from behind node `after` on."""
-        if after is None:
-            numbers = self._table.members(self._graph, type_name)
-        else:
-            start = self._reader.node_number(after)
-            numbers = iter(()) if start is None else self._table.members(self._graph, type_name, start)
-        for number in numbers:
-            node = self._reader.node_at(number)
-            if node is not None:
-                yield node
+    def nodes(
+        self, type_name: str | None, after: str | None = None, label: str | None = None, limit: int | None = None
+    ) -> list[Node]:
+        """The live nodes of a type (None: of all) in order of creation, from behind node `after` on."""
+        return _listing.nodes_of_type(self._reader, self._table, type_name, after, label, limit)
 
     def counts(self) -> dict[str, int]:
         """Live nodes by type, without the empty ones."""

@@ -104,7 +104,7 @@ def assert_same_domains(prime: Any, fold: Fold) -> None:
     for pair, edge_ids in expected.items():
         cross = found[pair]
         relations = [fold.edges[edge_id]["relation"] for edge_id in edge_ids]
-        assert cross.count == len(edge_ids)
+        assert cross.edges == len(edge_ids)
         assert sorted(cross.edge_ids) == sorted(edge_ids)
         assert cross.relations == {relation: relations.count(relation) for relation in relations}
         assert prime.cross_domain(*pair) == [cross]

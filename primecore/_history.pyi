@@ -1,0 +1,9 @@
+"""Types of the compiled `_history`: the positions of an entity's events, as backward chains."""
+
+class History:
+    """The predecessor of each event among those of its entity."""
+
+    def __new__(cls) -> History: ...
+    @property
+    def used_bytes(self) -> int: ...
+    def chain(self, latest: int, limit: int = 0xFFFFFFFF) -> list[int]: ...

@@ -1,0 +1,36 @@
+"""Types of the compiled `_many`: neighbours of many nodes at once, as arrays of numbers."""
+
+from collections.abc import Iterable
+
+import numpy
+from numpy.typing import NDArray
+
+from primecore._graph import Graph
+from primecore.model import Neighbor
+
+class ManyNeighbors:
+    """Neighbours of many nodes at one position, as rows of numbers; row i belongs to the i-th id that was asked for.
+
+    Row i spans offsets[i] to offsets[i + 1] of the other arrays. Indexing gives a row as a list of Neighbor.
+    """
+
+    @property
+    def position(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, at: int, /) -> list[Neighbor]: ...
+    def peer_id(self, number: int) -> str: ...
+    def edge_id(self, number: int) -> str: ...
+    @property
+    def offsets(self) -> NDArray[numpy.uint64]: ...
+    @property
+    def peers(self) -> NDArray[numpy.uint32]: ...
+    @property
+    def edges(self) -> NDArray[numpy.uint32]: ...
+    @property
+    def relations(self) -> NDArray[numpy.uint32]: ...
+    @property
+    def outward(self) -> NDArray[numpy.uint8]: ...
+
+def neighbors_many(
+    graph: Graph, ids: Iterable[str], relation: int = 0xFFFFFFFF, direction: str = "both"
+) -> ManyNeighbors: ...

@@ -1,0 +1,3 @@
+FAULT_WORDS: dict[int, str]
+
+def layout() -> dict[str, list[tuple[str, int, int]]]: ...

@@ -1,0 +1,51 @@
+# Replay: the log's events into the tables, a slice at a time: read and decoded without the GIL, folded with it.
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from primecore._buffers cimport scratch_reset
+from primecore._json cimport SCAN_OK
+from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline
+from primecore._scan cimport decode_trusted
+
+
+def replay(Pipeline writer not None, uint64_t until, progress=None):
+    """Folds the log's events from behind the last folded one up to `until`; `progress(position)` hears of it now and then.
+
+    Raises CorruptLog where the log does not hold what it promises.
+    """
+    cdef uint64_t position = writer.graph.applied_position + 1
+    cdef size_t count, i
+    cdef int status
+    with writer.lock:
+        while position <= until:
+            with nogil:
+                scratch_reset(&writer.scratch)
+                count = SLICE if until - position + 1 > SLICE else <size_t>(until - position + 1)
+                count = writer.wal.scan(position, writer.events, <uint32_t>count)
+                status = replay_slice(writer, count)
+            if count == 0 or status != STEP_OK:
+                raise writer.log.unreadable(position)
+            writer.fold(writer.events, count)
+            position += count
+            if progress is not None and (position & 0x3FFF) < SLICE:
+                progress(position - 1)
+        writer.space_dimensions = writer.graph.space_dimensions
+        writer.graph.reclaim()
+
+
+cdef int replay_slice(Pipeline writer, size_t count) noexcept nogil:
+    cdef size_t i
+    cdef int status
+    for i in range(count):
+        status = decode_trusted(&writer.events[i], &writer.scratch)
+        if status != SCAN_OK and not writer.events[i].erased:
+            return status
+        writer.hash_keys(&writer.events[i])
+        writer.id_hashes[i] = writer.dedupe.hash(writer.events[i].event_id)
+        writer.dedupe.prefetch(writer.id_hashes[i])
+    for i in range(count):
+        if writer.graph.resolve(&writer.events[i]) < 0:
+            return STEP_NO_MEMORY
+        if writer.dedupe.add(writer.id_hashes[i], <uint32_t>writer.events[i].position) < 0:
+            return STEP_NO_MEMORY
+    return STEP_OK

@@ -1,0 +1,49 @@
+from typing import NamedTuple
+
+from primecore._mapping import Mapping
+
+class SegmentHeader(NamedTuple):
+    store_uuid: bytes
+    segment_id: int
+    base_position: int
+    previous_bytes: int
+    previous_chain: bytes
+    salt: int
+    segment_bytes: int
+    created_us: int
+
+class Walk(NamedTuple):
+    fault: bool
+    reason: str
+    fault_offset: int
+    open_batch: int
+    promised_position: int
+    last_time_us: int
+
+class Segment:
+    mapping: Mapping
+    header: SegmentHeader
+    promised_position: int
+    clean_bytes: int
+    @classmethod
+    def create(cls, mapping: Mapping, header: SegmentHeader) -> Segment: ...
+    @classmethod
+    def open(cls, mapping: Mapping) -> Segment: ...
+    def reread_promise(self) -> int: ...
+    def last_checksum(self) -> int: ...
+    def walk(self, *, last_time_us: int = 0) -> Walk: ...
+    def promises_behind(self, offset: int) -> int: ...
+    def end_of_bytes(self) -> int: ...
+    def blank_tail(self) -> None: ...
+    def chain(self) -> bytes: ...
+    def promise(self, durable_position: int, clean: bool) -> None: ...
+    @property
+    def segment_id(self) -> int: ...
+    @property
+    def base_position(self) -> int: ...
+    @property
+    def last_position(self) -> int: ...
+    @property
+    def event_count(self) -> int: ...
+    @property
+    def tail(self) -> int: ...
