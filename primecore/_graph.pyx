@@ -5,7 +5,7 @@ import sys
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
 from primecore._adjacency cimport (
     MAX_DEGREE, RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, list_view_t, ring_init,

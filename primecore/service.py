@@ -110,9 +110,9 @@ class Prime(Writes):
         return self._engine.log.recovery
 
     def flush(self, timeout: float | None = None) -> int:
-        """Waits until all that was appended is on stable storage, at most `timeout` seconds; gives the durable position.
+        """Waits until all that was appended is on stable storage, at most `timeout` seconds.
 
-        Raises OutcomeUnknown, StorePoisoned.
+        Gives the durable position. Raises OutcomeUnknown, StorePoisoned.
         """
         return self._engine.wait_durable(None, timeout)
 
@@ -206,7 +206,8 @@ class Prime(Writes):
         self._engine.check()
         if check_count(limit, "limit") > MAX_SUBGRAPH_NODES:
             raise InvalidArgument(f"limit: expected at most {MAX_SUBGRAPH_NODES:,}, found {limit:,}")
-        return self._views.adjacency.subgraph([ids] if isinstance(ids, str) else ids, check_count(depth, "depth"), limit)
+        check_count(depth, "depth")
+        return self._views.adjacency.subgraph([ids] if isinstance(ids, str) else ids, depth, limit)
 
     def shortest_path(
         self,

@@ -65,7 +65,8 @@ class Deferred:
         while self.position < until and self.error is None and not stopped():
             try:
                 self.projection.apply(read(self.position + 1))
-            except BaseException as error:  # what a user's class raises, an exit too, is its own affair: it is parked and shown
+            except BaseException as error:
+                # What a user's class raises, an exit too, is its own affair: it is parked and shown.
                 self.error = error
                 return
             self.position += 1
