@@ -237,7 +237,8 @@ cdef class CrossCounts(Part):
         while True:
             slot = &self.slots[at & self.mask]
             if not slot.used or (
-                slot.source_domain == source_domain and slot.target_domain == target_domain and slot.relation == relation
+                slot.source_domain == source_domain and slot.target_domain == target_domain
+                and slot.relation == relation
             ):
                 return slot
             at += 1
@@ -267,7 +268,8 @@ cdef class CrossCounts(Part):
         for i in range(self.mask + 1):
             if self.slots[i].used and self.slots[i].count:
                 pair = (
-                    graph.domains.key_str(self.slots[i].source_domain), graph.domains.key_str(self.slots[i].target_domain)
+                    graph.domains.key_str(self.slots[i].source_domain),
+                    graph.domains.key_str(self.slots[i].target_domain),
                 )
                 pairs.setdefault(pair, {})[graph.relations.key_str(self.slots[i].relation)] = self.slots[i].count
         return pairs

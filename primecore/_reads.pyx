@@ -9,7 +9,9 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from primecore._adjacency cimport RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, ring_insert, word_count, word_has_dead
+from primecore._adjacency cimport (
+    RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, ring_insert, word_count, word_has_dead,
+)
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph
 from primecore._records cimport edge_t, node_cold_t, node_t

@@ -19,8 +19,8 @@ from primecore._memory cimport Arena, Epochs, Region
 from primecore._prefixes cimport MAX_PREFIX_BYTES, Prefixes
 from primecore._shardchunk cimport (
     ALL_PLACES, chunk_add_overflow, chunk_clear, chunk_match, chunk_number, chunk_overflow, chunk_publish,
-    chunk_renumber, chunk_t, next_index, shard_block, shard_block_new, shard_block_t, shard_chunks, shard_load, shard_lowest,
-    shard_mask, shard_nowhere, shard_prefetch, shard_publish, shard_publish_count, shard_word, tag_of,
+    chunk_renumber, chunk_t, next_index, shard_block, shard_block_new, shard_block_t, shard_chunks, shard_load,
+    shard_lowest, shard_mask, shard_nowhere, shard_prefetch, shard_publish, shard_publish_count, shard_word, tag_of,
 )
 
 import os

@@ -441,7 +441,8 @@ cdef tuple weighted_path(Graph graph, walk_t walk, uint32_t source, uint32_t tar
             raise MemoryError("no room for a walk")
         if status == NEGATIVE:
             raise InvalidArgument(
-                "a weighted path needs weights of 0 or more", hint="give a relation whose weights are, or ask unweighted"
+                "a weighted path needs weights of 0 or more",
+                hint="give a relation whose weights are, or ask unweighted",
             )
         if status == 0:
             return None, True

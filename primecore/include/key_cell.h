@@ -1,7 +1,7 @@
 /* The 24 bytes at the head of each record that say what its key is. Knows bytes only.
  *
- * A key is a prefix (interned text, by number) and a rest. The rest lies in the cell when it has at most 18 bytes, as 16
- * bytes when it is a UUID in its canonical lower-case spelling; otherwise the whole key lies in the arena.
+ * A key is a prefix (interned text, by number) and a rest. The rest lies in the cell when it has at most 18 bytes, as
+ * 16 bytes when it is a UUID in its canonical lower-case spelling; otherwise the whole key lies in the arena.
  * Cells are compared by spelling them out against the query, so a query is never classified or parsed. */
 #ifndef PRIME_KEY_CELL_H
 #define PRIME_KEY_CELL_H
