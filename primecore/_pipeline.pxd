@@ -11,7 +11,7 @@ from primecore._wal cimport Wal
 
 
 cdef enum:
-    SLICE = 128                     # events between two looks at the GIL: about 30 us each of scanning and of folding
+    SLICE = 64                      # events between two looks at the GIL: about 30 us each of scanning and of folding
 
 
 cdef enum step_status:

@@ -16,7 +16,7 @@ from primecore._pipeline import Pipeline
 from primecore.errors import InvalidArgument, InvalidEvent, PrimeError, StorageFailure
 from primecore.model import IngestReport
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18  # stays in a core's cache from the read to the scan
 # A line of the largest legal event, every byte of its ids escaped, with room to breathe.
 MAX_LINE_BYTES = 24 << 20
 BOM = b"\xef\xbb\xbf"
@@ -91,16 +91,16 @@ class Ingest:
         chunks = Chunks(stream, lines.name)
         first = True
         while (chunk := chunks.next()) is not None:
-            offset = len(BOM) if first and chunk.startswith(BOM) else 0
+            offset = len(BOM) if first and chunk[:3] == BOM else 0
             first = False
             if chunks.oversized:
                 lines.refuse_oversized(_too_long(lines))
-                self._refuse(lines, chunk)
+                self._refuse(lines, bytes(chunk))
                 continue
             while offset < len(chunk):
                 offset = _lines.ingest(self._pipeline, chunk, offset, lines)
                 if lines.error is not None:
-                    self._refuse(lines, chunk[lines.bad_start : lines.bad_end])
+                    self._refuse(lines, bytes(chunk[lines.bad_start : lines.bad_end]))
             if self._progress is not None:
                 done, total = measure() if measure is not None else (chunks.bytes_read, None)
                 self._progress(done, total, lines.read)
@@ -119,7 +119,7 @@ Measure = Callable[[], tuple[int, int | None]]
 
 
 class Chunks:
-    """Cuts a stream into pieces of whole lines.
+    """Cuts a stream into pieces of whole lines, in one buffer that is used again: a piece is good until the next is asked for.
 
     The last piece may lack its newline; an overlong line comes alone and cut.
     """
@@ -127,58 +127,72 @@ class Chunks:
     def __init__(self, stream: Readable, name: str) -> None:
         self._stream = stream
         self._name = name
-        self._rest = b""
+        self._readinto: Callable[[memoryview], int | None] | None = getattr(stream, "readinto", None)
+        self._buffer = bytearray(2 * CHUNK_BYTES)
+        self._start = 0  # the rest of the last read, up to _end
+        self._end = 0
         self._ended = False
         self._skipping = False
         self.oversized = False
         self.bytes_read = 0
         self.error: PrimeError | None = None
 
-    def next(self) -> bytes | None:
+    def next(self) -> memoryview | None:
         """The next piece, None at the end."""
         self.oversized = False
-        pieces = [self._rest]
-        size = len(self._rest)
-        self._rest = b""
+        self._keep(self._start)
         while not self._ended:
-            data = self._read()
+            if self._end == len(self._buffer):
+                if self._end >= MAX_LINE_BYTES:
+                    self._skipping = self.oversized = True
+                    self._end = 0
+                    return memoryview(self._buffer)[:MAX_LINE_BYTES]
+                self._buffer = self._buffer + bytes(len(self._buffer))  # not in place: the last piece may be held
+            read_from = self._end
+            self._read()
             if self._skipping:
-                newline = data.find(b"\n")
-                if newline < 0:
-                    continue
-                data = data[newline + 1 :]
-                self._skipping = False
-            cut = data.rfind(b"\n") + 1
+                newline = self._buffer.find(b"\n", 0, self._end)
+                self._skipping = newline < 0
+                self._keep(newline + 1 if newline >= 0 else self._end)
+                read_from = 0
+            cut = self._buffer.rfind(b"\n", read_from, self._end) + 1
             if cut:
-                self._rest = data[cut:]
-                pieces.append(data[:cut])
-                return b"".join(pieces)
-            pieces.append(data)
-            size += len(data)
-            if size > MAX_LINE_BYTES:
-                self._skipping = True
-                self.oversized = True
-                return b"".join(pieces)[:MAX_LINE_BYTES]
-        whole = b"".join(pieces)
-        return whole or None
+                self._start = cut
+                return memoryview(self._buffer)[:cut]
+        self._start, size = self._end, self._end
+        return memoryview(self._buffer)[:size] if size else None
 
-    def _read(self) -> bytes:
+    def _keep(self, start: int) -> None:
+        # Moves what is behind `start` to the front.
+        kept = self._end - start
+        self._buffer[:kept] = self._buffer[start : self._end]
+        self._start, self._end = 0, kept
+
+    def _read(self) -> None:
         # What cannot be read ends the stream here; what came before it counts, then the error is told.
+        count = 0
         try:
-            data = self._stream.read(CHUNK_BYTES)
+            count = self._read_some(min(CHUNK_BYTES, len(self._buffer) - self._end))
         except (EOFError, zlib.error) as error:
             self.error = _truncated(self._name, error)
-            self._ended = True
-            return b""
         except OSError as error:
             self.error = StorageFailure(f"{self._name}: cannot read it: {error}")
-            self._ended = True
-            return b""
+        self._ended = count == 0
+        self._end += count
+        self.bytes_read += count
+
+    def _read_some(self, size: int) -> int:
+        if self._readinto is not None:
+            with memoryview(self._buffer) as whole, whole[self._end : self._end + size] as room:
+                count = self._readinto(room)
+            if isinstance(count, int):
+                return count
+            raise InvalidArgument("source: expected a stream that waits for its bytes")
+        data = self._stream.read(size)
         if not isinstance(data, bytes):
             raise InvalidArgument(f"source: expected a stream of bytes, found {type(data).__name__}")
-        self._ended = not data
-        self.bytes_read += len(data)
-        return data
+        self._buffer[self._end : self._end + len(data)] = data
+        return len(data)
 
 
 def _truncated(name: str, error: Exception) -> InvalidEvent:
