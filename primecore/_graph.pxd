@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from primecore._adjacency cimport Adjacency, link_t
-from primecore._event cimport event_t
+from primecore._event cimport event_t, slice_t
 from primecore._history cimport History
 from primecore._memory cimport Epochs, Region
 from primecore._records cimport change_t, changes_t, edge_t, entity_t, node_cold_t, node_t
@@ -39,7 +39,7 @@ cdef class Graph:
     cdef list parts
     cdef link_t open_head                   # ring of the open lazy results
     cdef list names                         # relation names as str, by number
-    cdef uint64_t stamp                     # odd while a batch is being folded
+    cdef readonly uint64_t stamp                     # odd while a batch is being folded
     cdef readonly uint64_t applied_position # published: every part shows it
     cdef uint32_t next_edge                 # above every edge number that stands in a list
 
@@ -69,7 +69,7 @@ cdef class Graph:
     cdef int cut_edges(self, uint32_t number, uint64_t word, uint32_t position) except -1
     cdef int32_t live_peers(self, uint64_t word, uint32_t other_than) noexcept nogil
     cdef int settle_dangling(self, uint32_t number) except -1
-    cdef uint32_t domain_of(self, event_t* event) except? 0xFFFFFFFF
+    cdef uint32_t name(self, KeyTable names, slice_t text) except? 0xFFFFFFFF
     cdef int set_domain(self, uint32_t number, uint32_t domain) except -1
     cdef int cross(self, uint32_t edge, uint32_t source_domain, uint32_t target_domain, int32_t sign) except -1
     cdef uint32_t edge_created(self, event_t* event, uint32_t number) except? 0xFFFFFFFF

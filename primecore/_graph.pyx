@@ -88,16 +88,6 @@ cdef class Graph:
             "entities": bytes_in(self.entities),
         }
 
-    @property
-    def position(self):
-        """The position that every projection kept at once shows."""
-        return self.applied_position
-
-    @property
-    def looks(self):
-        """Changes whenever something is folded: what was read between two equal values is of one position."""
-        return self.stamp
-
     def node_id(self, uint32_t number):
         """The id of a node number that a read gave."""
         return self.nodes.key_str(number)
@@ -269,7 +259,7 @@ cdef class Graph:
             self.change(CHANGE_NODE_LIVE, number)
             self.settle_dangling(number)
             self.count_vectors(self.vectors.node_born(event.entity.data, event.entity.size))
-        self.set_domain(number, self.domain_of(event) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
+        self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
         return 0
 
     cdef int node_updated(self, event_t* event, uint32_t number) except -1:
@@ -279,7 +269,7 @@ cdef class Graph:
         self.cold(number).updated_us = event.time_us
         self.states.merge(&node.state, NODE_HEADER, event.properties, event.labels, UNBOUNDED, UNBOUNDED)
         if event.domain_state != FIELD_ABSENT:
-            self.set_domain(number, self.domain_of(event) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
+            self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
         return 0
 
     cdef int node_deleted(self, event_t* event, uint32_t number) except -1:
@@ -332,12 +322,10 @@ cdef class Graph:
                 count += 1
         return count
 
-    cdef uint32_t domain_of(self, event_t* event) except? 0xFFFFFFFF:
-        cdef uint32_t number = self.domains.add(
-            self.domains.hash(event.domain.data, event.domain.size), event.domain.data, event.domain.size
-        )
+    cdef uint32_t name(self, KeyTable names, slice_t text) except? 0xFFFFFFFF:
+        cdef uint32_t number = names.add(names.hash(text.data, text.size), text.data, text.size)
         if number == NONE32:
-            raise MemoryError("domains")
+            raise MemoryError("names")
         return number
 
     cdef int set_domain(self, uint32_t number, uint32_t domain) except -1:
@@ -396,11 +384,7 @@ cdef class Graph:
         edge.source = event.source_number
         edge.target = event.target_number
         edge.weight = event.weight if event.has_weight else 1.0
-        edge.relation = self.relations.add(
-            self.relations.hash(event.relation.data, event.relation.size), event.relation.data, event.relation.size
-        )
-        if edge.relation == NONE32:
-            raise MemoryError("relations")
+        edge.relation = self.name(self.relations, event.relation)
         edge.born = <uint32_t>event.position
         self.states.put(
             &edge.state, EDGE_HEADER, event.properties, slice_t(NULL, 0),

@@ -5,7 +5,7 @@ import os
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from primecore._dedupe cimport Dedupe
 from primecore._event cimport (
@@ -14,13 +14,13 @@ from primecore._event cimport (
 )
 from primecore._graph cimport Graph, entity_kind
 from primecore._buffers cimport scratch_free, scratch_init, scratch_reset
-from primecore._json cimport SCAN_BLANK, SCAN_OK, scan_error_t
+from primecore._json cimport SCAN_OK, scan_error_t
 from primecore._jsontree cimport json_equal
 from primecore._literals cimport format_uuid
 from primecore._records cimport MAX_POSITION
 from primecore._refusal cimport refusal
-from primecore._scan cimport decode_payload, decode_trusted, scan_line
-from primecore._wal cimport WAL_NO_ROOM, WAL_OK, Wal
+from primecore._scan cimport decode_payload
+from primecore._wal cimport WAL_NO_ROOM, WAL_OK
 
 from primecore.errors import (
     EdgeNotFound,

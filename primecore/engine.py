@@ -85,9 +85,9 @@ class Engine:
         """
         self.check()
         for _ in range(LOOKS):
-            before = self.views.graph.looks
+            before = self.views.graph.stamp
             result = read()
-            if self.views.graph.looks == before:
+            if self.views.graph.stamp == before:
                 return result
         with self._lock:
             return read()

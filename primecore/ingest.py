@@ -84,7 +84,7 @@ class Ingest:
         seconds = time.perf_counter() - self._begun
         rate = lines.appended / seconds if seconds > 0 else 0.0
         return IngestReport(
-            lines.read, lines.appended, lines.duplicates, lines.refused, rate, self._pipeline.graph.position
+            lines.read, lines.appended, lines.duplicates, lines.refused, rate, self._pipeline.graph.applied_position
         )
 
     def _feed(self, stream: Readable, lines: Source, measure: Measure | None) -> None:
@@ -119,7 +119,7 @@ Measure = Callable[[], tuple[int, int | None]]
 
 
 class Chunks:
-    """Cuts a stream into pieces of whole lines, in one buffer that is used again: a piece is good until the next is asked for.
+    """Cuts a stream into pieces of whole lines, in one buffer used again: a piece is good until the next is asked for.
 
     The last piece may lack its newline; an overlong line comes alone and cut.
     """

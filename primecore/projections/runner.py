@@ -49,7 +49,7 @@ class Views:
     @property
     def position(self) -> int:
         """The position they all show."""
-        return self.graph.position
+        return self.graph.applied_position
 
 
 class Deferred:
