@@ -119,9 +119,10 @@ Measure = Callable[[], tuple[int, int | None]]
 
 
 class Chunks:
-    """Cuts a stream into pieces of whole lines, in one buffer that is used again: a piece is good until the next is asked for.
+    """Cuts a stream into pieces of whole lines, in one buffer that is used again.
 
-    The last piece may lack its newline; an overlong line comes alone and cut.
+    A piece is good until the next is asked for. The last piece may lack its newline; an overlong line comes alone and
+    cut.
     """
 
     def __init__(self, stream: Readable, name: str) -> None:
