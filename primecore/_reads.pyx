@@ -19,6 +19,8 @@ from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, state_t
 from primecore._values cimport datetime_of, loads
 
+from collections.abc import Sequence
+
 from primecore.errors import InvalidArgument
 from primecore._walks import breadth_first
 from primecore.model import DistantNeighbor, Edge, Neighbor, Node
@@ -214,6 +216,9 @@ cdef class Neighbors(OpenResult):
 
     def __repr__(self):
         return repr(self.make())
+
+
+Sequence.register(Neighbors)
 
 
 cdef class Reader:

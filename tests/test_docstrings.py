@@ -58,5 +58,5 @@ def test_examples_in_docstrings_run(name: str):
 
 
 def test_the_examples_are_found():
-    for name in ("open", "Prime.append", "Prime.add_node", "Prime.add_edge", "Prime.neighbors", "Reader.neighbors"):
+    for name in ("open", "Writes.append", "Writes.add_node", "Writes.add_edge", "Prime.neighbors", "Reader.neighbors"):
         assert name in EXAMPLES
