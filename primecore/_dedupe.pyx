@@ -3,11 +3,15 @@
 import os
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 
 
 cdef extern from "xxhash.h" nogil:
     uint64_t XXH3_64bits_withSeed(const void* data, size_t size, uint64_t seed) noexcept
+
+
+cdef extern from "table_pages.h" nogil:
+    void* table_new(size_t nbytes) noexcept
+    void table_free(void* table, size_t nbytes) noexcept
 
 
 cdef extern from * nogil:
@@ -23,7 +27,7 @@ cdef class Dedupe:
     def __dealloc__(self):
         cdef int shard
         for shard in range(64):
-            free(self.shards[shard].slots)
+            table_free(self.shards[shard].slots, (<size_t>self.shards[shard].mask + 1) * sizeof(dedupe_slot_t))
 
     @property
     def used_bytes(self):
@@ -80,7 +84,7 @@ cdef class Dedupe:
         cdef size_t size = <size_t>shard.mask + 1 if former != NULL else 0
         cdef size_t fresh = size * 2 if size else 16
         cdef size_t i
-        cdef dedupe_slot_t* slots = <dedupe_slot_t*>calloc(fresh, sizeof(dedupe_slot_t))
+        cdef dedupe_slot_t* slots = <dedupe_slot_t*>table_new(fresh * sizeof(dedupe_slot_t))
         if slots == NULL:
             return -1
         shard.slots = slots
@@ -88,5 +92,5 @@ cdef class Dedupe:
         for i in range(size):
             if former[i].position:
                 self.place(shard, former[i].fingerprint, former[i].position)
-        free(former)
+        table_free(former, size * sizeof(dedupe_slot_t))
         return 0

@@ -36,6 +36,7 @@ cdef extern from "shard_chunk.h" nogil:
     shard_block_t* shard_block(uint64_t word)
     uint64_t shard_word(shard_block_t* block, uint32_t log2_chunks)
     shard_block_t* shard_block_new(uint32_t log2_chunks)
+    void shard_block_free(shard_block_t* block)
     uint64_t shard_nowhere()
 
 

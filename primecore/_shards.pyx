@@ -19,8 +19,9 @@ from primecore._memory cimport Arena, Epochs, Region
 from primecore._prefixes cimport MAX_PREFIX_BYTES, Prefixes
 from primecore._shardchunk cimport (
     ALL_PLACES, chunk_add_overflow, chunk_clear, chunk_match, chunk_number, chunk_overflow, chunk_publish,
-    chunk_renumber, chunk_t, next_index, shard_block, shard_block_new, shard_block_t, shard_chunks, shard_load,
-    shard_lowest, shard_mask, shard_nowhere, shard_prefetch, shard_publish, shard_publish_count, shard_word, tag_of,
+    chunk_renumber, chunk_t, next_index, shard_block, shard_block_free, shard_block_new, shard_block_t, shard_chunks,
+    shard_load, shard_lowest, shard_mask, shard_nowhere, shard_prefetch, shard_publish, shard_publish_count, shard_word,
+    tag_of,
 )
 
 import os
@@ -86,11 +87,11 @@ cdef class KeyTable:
         cdef shard_block_t* block
         for shard in range(SHARDS):
             if self.shards[shard] and shard_block(self.shards[shard]).limit:
-                free(shard_block(self.shards[shard]))
+                shard_block_free(shard_block(self.shards[shard]))
         while self.retired != NULL:
             block = self.retired
             self.retired = block.next
-            free(block)
+            shard_block_free(block)
         free(self.free_numbers)
 
     cdef uint64_t hash(self, const char* key, uint32_t size) noexcept nogil:
@@ -232,7 +233,7 @@ cdef class KeyTable:
             if block.stamp <= oldest:
                 link[0] = block.next
                 self.index_bytes -= block.nbytes
-                free(block)
+                shard_block_free(block)
             else:
                 link = &block.next
 

@@ -5,6 +5,8 @@
 #ifndef PRIME_SHARD_CHUNK_H
 #define PRIME_SHARD_CHUNK_H
 
+#include "table_pages.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,14 +169,17 @@ static inline shard_block_t *shard_block_new(uint32_t log2_chunks)
 {
     size_t chunks = (size_t)1 << log2_chunks;
     size_t nbytes = sizeof(shard_block_t) + chunks * sizeof(chunk_t);
-    void *got = NULL;
-    if (posix_memalign(&got, 64, nbytes) != 0)
+    shard_block_t *block = (shard_block_t *)table_new(nbytes);
+    if (block == NULL)
         return NULL;
-    memset(got, 0, nbytes);
-    shard_block_t *block = (shard_block_t *)got;
     block->nbytes = nbytes;
     block->limit = chunks == 1 ? CHUNK_PLACES : chunks * 21 / 2;
     return block;
+}
+
+static inline void shard_block_free(shard_block_t *block)
+{
+    table_free(block, block->nbytes);
 }
 
 #endif
