@@ -24,10 +24,6 @@ class History(AtOnce):
         positions.reverse()
         return positions
 
-    def count(self, entity_id: str) -> int:
-        """How many events the entity has."""
-        return self._reader.latest(entity_id)[0]
-
     def digest(self) -> bytes:
         """Of every entity's version and latest position, and of every event's predecessor."""
         return _digest.history(self._graph)
