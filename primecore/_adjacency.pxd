@@ -64,6 +64,7 @@ cdef class Adjacency:
     cdef size_t retired_bytes
     cdef uint64_t removals          # entries taken out so far: lets a batch reader see that it must look again
 
+    cdef void prefetch_end(self, uint64_t word) noexcept nogil           # where append() will write
     cdef void view(self, uint64_t word, list_view_t* out) noexcept nogil
     cdef int append(self, uint64_t* word, uint32_t peer, uint32_t edge, uint32_t relation) noexcept nogil
     cdef int remove(self, uint64_t* word, uint32_t edge) noexcept nogil

@@ -7,6 +7,10 @@ from primecore._event cimport NONE32
 from primecore._memory cimport Arena, Epochs
 
 
+cdef extern from * nogil:
+    void __builtin_prefetch(const void* address) noexcept
+
+
 cdef enum:
     SMALL = 64                      # entries up to which a removal rewrites the list instead of marking the entry
     RECLAIM_BYTES = 1 << 20
@@ -105,6 +109,17 @@ cdef class Adjacency:
         out.relations = <const uint16_t*>(out.edges + capacity)
         if word_has_dead(word):
             out.dead = dead_count(block, capacity)[0]
+
+    cdef void prefetch_end(self, uint64_t word) noexcept nogil:
+        cdef uint32_t count = word_count(word), capacity
+        cdef char* block
+        if count == 0:
+            return
+        capacity = self.capacity_of[word_class(word)]
+        block = self.pool.at(word_block(word))
+        __builtin_prefetch(block + <size_t>count * 4)
+        __builtin_prefetch(block + (<size_t>capacity + count) * 4)
+        __builtin_prefetch(block + <size_t>capacity * 8 + <size_t>count * 2)
 
     cdef int append(self, uint64_t* word, uint32_t peer, uint32_t edge, uint32_t relation) noexcept nogil:
         cdef uint64_t old = word[0]

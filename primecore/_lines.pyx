@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
 from primecore._buffers cimport scratch_reset
-from primecore._event cimport CODE_EDGE_CREATED, CODE_EDGE_UPDATED, event_t, slice_t
+from primecore._event cimport event_t, slice_t
 from primecore._json cimport SCAN_BLANK, SCAN_OK
 from primecore._pipeline cimport (
     SLICE, STEP_CONFLICT, STEP_DEGREE, STEP_DIMENSIONS, STEP_DUPLICATE, STEP_NEEDS_SPACE, STEP_OK, Pipeline,
@@ -103,7 +103,7 @@ def ingest(Pipeline writer not None, const unsigned char[::1] chunk not None, si
             with nogil:
                 scratch_reset(&writer.scratch)
                 count = scan_slice(writer, data, size, &offset, source)
-                prefetch_records(writer, count)
+                writer.prefetch_records(count)
                 scanned = writer.error.code
                 now_us = writer.now_us()
             i = 0
@@ -134,21 +134,6 @@ def ingest(Pipeline writer not None, const unsigned char[::1] chunk not None, si
                     source.line += 1
             writer.graph.reclaim()
     return offset
-
-
-cdef void prefetch_records(Pipeline writer, size_t count) noexcept nogil:
-    # The index lines were asked for while the lines were scanned; now what stands behind them.
-    cdef size_t i
-    cdef event_t* event
-    for i in range(count):
-        event = &writer.events[i]
-        if event.code == CODE_EDGE_CREATED:
-            writer.graph.nodes.prefetch_record(event.source_hash)
-            writer.graph.nodes.prefetch_record(event.target_hash)
-        elif event.code >= CODE_EDGE_UPDATED:
-            writer.graph.edges.prefetch_record(event.entity_hash)
-        else:
-            writer.graph.nodes.prefetch_record(event.entity_hash)
 
 
 cdef int step_slice(Pipeline writer, size_t* at, size_t count, size_t* kept, int64_t now_us,

@@ -56,6 +56,8 @@ cdef class Pipeline:
     cdef void assign_id(self, event_t* event) noexcept nogil
     cdef int64_t now_us(self) noexcept nogil
     cdef void hash_keys(self, event_t* event) noexcept nogil
+    cdef void prefetch_records(self, size_t count) noexcept nogil       # of the first events; hash_keys() came before
+    cdef void prefetch_lists(self, event_t* event) noexcept nogil       # resolve() came before
     cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil
     cdef uint32_t next_version(self, event_t* event) noexcept nogil
     cdef void note_version(self, event_t* event) noexcept nogil

@@ -128,6 +128,26 @@ cdef class Pipeline:
         else:
             self.graph.nodes.prefetch(event.entity_hash)
 
+    cdef void prefetch_records(self, size_t count) noexcept nogil:
+        # The index lines were asked for while the keys were hashed; now what stands behind them.
+        cdef size_t i
+        cdef event_t* event
+        for i in range(count):
+            event = &self.events[i]
+            if event.code == CODE_EDGE_CREATED:
+                self.graph.nodes.prefetch_record(event.source_hash)
+                self.graph.nodes.prefetch_record(event.target_hash)
+            elif event.code >= CODE_EDGE_UPDATED:
+                self.graph.edges.prefetch_record(event.entity_hash)
+            else:
+                self.graph.nodes.prefetch_record(event.entity_hash)
+
+    cdef void prefetch_lists(self, event_t* event) noexcept nogil:
+        # The fold comes a slice later and writes behind the last entry of both lists.
+        if event.code == CODE_EDGE_CREATED:
+            self.graph.adjacency.prefetch_end(self.graph.node(event.source_number).out_list)
+            self.graph.adjacency.prefetch_end(self.graph.node(event.target_number).in_list)
+
     # What the log checks.
 
     cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil:
@@ -185,6 +205,7 @@ cdef class Pipeline:
             return STEP_NO_MEMORY
         if self.graph.is_crowded(event):
             return STEP_DEGREE
+        self.prefetch_lists(event)
         event.version = self.next_version(event)
         event.position = self.wal.last_position + 1
         status = self.wal.append(event)

@@ -43,9 +43,11 @@ cdef int replay_slice(Pipeline writer, size_t count) noexcept nogil:
         writer.hash_keys(&writer.events[i])
         writer.id_hashes[i] = writer.dedupe.hash(writer.events[i].event_id)
         writer.dedupe.prefetch(writer.id_hashes[i])
+    writer.prefetch_records(count)
     for i in range(count):
         if writer.graph.resolve(&writer.events[i]) < 0:
             return STEP_NO_MEMORY
+        writer.prefetch_lists(&writer.events[i])
         if writer.dedupe.add(writer.id_hashes[i], <uint32_t>writer.events[i].position) < 0:
             return STEP_NO_MEMORY
     return STEP_OK

@@ -5,10 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define REGION_HUGE_BYTES ((size_t)2 << 20)   /* a huge page, and what a range's base is aligned to */
 #define REGION_SMALL_BYTES ((size_t)4 << 20)  /* up to here plain pages: small stores stay small */
 #define REGION_LEAST_BYTES ((size_t)1 << 16)  /* less than this is no use to anyone */
+
+#define REGION_SHARE 64                       /* of a limited address space one range takes at most 1/64: a store has some 40 */
 
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
@@ -17,10 +20,14 @@
 #define MAP_ANONYMOUS MAP_ANON
 #endif
 
-/* Maps about *reserve bytes, half as many as long as the system refuses (RLIMIT_AS, strict overcommit).
+/* Maps about *reserve bytes: fewer under RLIMIT_AS, and half as many as long as the system refuses.
  * Sets *mapping, *mapping_bytes, and *reserve to what the aligned base has behind it. NULL when nothing can be had. */
 static inline char *region_map(size_t *reserve, void **mapping, size_t *mapping_bytes)
 {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        while (*reserve > REGION_LEAST_BYTES && *reserve > limit.rlim_cur / REGION_SHARE)
+            *reserve >>= 1;
     for (size_t wanted = *reserve; wanted >= REGION_LEAST_BYTES; wanted >>= 1) {
         size_t slack = wanted > REGION_SMALL_BYTES ? REGION_HUGE_BYTES : 0;
         void *got = mmap(NULL, wanted + slack, PROT_READ | PROT_WRITE,
