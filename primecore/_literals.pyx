@@ -4,6 +4,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
+from primecore._keycell cimport uuid_parse
 from primecore._event cimport (
     CODE_CUSTOM, CODE_EDGE_CREATED, CODE_EDGE_DELETED, CODE_EDGE_UPDATED, CODE_NODE_CREATED, CODE_NODE_DELETED,
     CODE_NODE_UPDATED, CODE_SPACE_DEFINED, CODE_VECTOR_DELETED, CODE_VECTOR_STORED, MAX_ENTITY_ID_BYTES,
@@ -117,7 +118,12 @@ cdef int parse_uuid(const char* text, uint32_t size, uint8_t* out16) noexcept no
     cdef uint64_t fault = 0
     cdef uint64_t[4] words
     cdef int i, j
-    if size != 36 or text[8] != c'-' or text[13] != c'-' or text[18] != c'-' or text[23] != c'-':
+    if size != 36:
+        return -1
+    if uuid_parse(text, out16):
+        return 0
+    # Capitals are good too; they are rare enough to go the slow way.
+    if text[8] != c'-' or text[13] != c'-' or text[18] != c'-' or text[23] != c'-':
         return -1
     words[0] = hex_bytes(text_load8(text), &fault)
     words[1] = hex_bytes(text_load4(text + 9) | <uint64_t>text_load4(text + 14) << 32, &fault)

@@ -1,7 +1,11 @@
 # cython: language_level=3
 """RFC 3339 times <-> microseconds since 1970-01-01 UTC. Knows nothing of anything else."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "json_text.h" nogil:
+    uint64_t text_load8(const char* at) noexcept
 
 
 cdef enum:
@@ -50,7 +54,57 @@ cdef int parse_offset(const char* text, uint32_t size, int64_t* out_s) noexcept 
     return 0
 
 
+cdef inline int read_digits(const char* text, uint64_t pattern, uint64_t separators, uint64_t* out) noexcept nogil:
+    """Eight bytes of digits and separators as the digits' values, lowest byte first. -1 where they are none."""
+    cdef uint64_t found = text_load8(text) ^ pattern
+    if (found & separators) | (((found + 0x7676767676767676ULL) | found) & 0x8080808080808080ULL):
+        return -1
+    out[0] = found
+    return 0
+
+
+cdef int parse_usual(const char* text, uint32_t size, int64_t* out_us) noexcept nogil:
+    """"YYYY-MM-DDTHH:MM:SS.ffffffZ" and the same with a fraction of 3 or no digits; -1: anything else, good or bad."""
+    cdef uint64_t date, time, rest, fraction
+    cdef int year, month, day, hour, minute, second
+    cdef int64_t micros = 0
+    if size < 20 or text[size - 1] != c'Z' or not (size == 27 or size == 20 or size == 24):
+        return -1
+    # "0000-00-", "00T00:00" and "00:00:00", which share two fields.
+    if read_digits(text, 0x2D30302D30303030ULL, 0xFF0000FF00000000ULL, &date) != 0:
+        return -1
+    if read_digits(text + 8, 0x30303A3030543030ULL, 0x0000FF0000FF0000ULL, &time) != 0:
+        return -1
+    if read_digits(text + 11, 0x30303A30303A3030ULL, 0x0000FF0000FF0000ULL, &rest) != 0:
+        return -1
+    year = <int>((date & 0xFF) * 1000 + (date >> 8 & 0xFF) * 100 + (date >> 16 & 0xFF) * 10 + (date >> 24 & 0xFF))
+    month = <int>((date >> 40 & 0xFF) * 10 + (date >> 48 & 0xFF))
+    day = <int>((time & 0xFF) * 10 + (time >> 8 & 0xFF))
+    hour = <int>((time >> 24 & 0xFF) * 10 + (time >> 32 & 0xFF))
+    minute = <int>((time >> 48 & 0xFF) * 10 + (time >> 56))
+    second = <int>((rest >> 48 & 0xFF) * 10 + (rest >> 56))
+    if size == 27:
+        if text[19] != c'.' or read_digits(text + 18, 0x3030303030302E30ULL, 0x000000000000FF00ULL, &fraction) != 0:
+            return -1
+        micros = (fraction >> 16 & 0xFF) * 100000 + (fraction >> 24 & 0xFF) * 10000 + (fraction >> 32 & 0xFF) * 1000
+        micros += (fraction >> 40 & 0xFF) * 100 + (fraction >> 48 & 0xFF) * 10 + (fraction >> 56)
+    elif size == 24:
+        if text[19] != c'.' or read_digits(text + 15, 0x3030302E30303A30ULL, 0x000000FF0000FF00ULL, &fraction) != 0:
+            return -1
+        micros = (fraction >> 40 & 0xFF) * 100000 + (fraction >> 48 & 0xFF) * 10000 + (fraction >> 56) * 1000
+    if year < 1 or month < 1 or month > 12 or day < 1 or day > 28 or hour > 23 or minute > 59 or second > 59:
+        return -1
+    out_us[0] = (days_of(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second) * 1000000 + micros
+    return 0
+
+
 cdef int parse_time(const char* text, uint32_t size, int64_t* out_us) noexcept nogil:
+    if parse_usual(text, size, out_us) == 0:
+        return 0
+    return parse_any(text, size, out_us)
+
+
+cdef int parse_any(const char* text, uint32_t size, int64_t* out_us) noexcept nogil:
     cdef int century, years, year, month, day, hour, minute, second
     cdef int64_t offset_s, time_s
     cdef int64_t micros = 0

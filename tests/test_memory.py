@@ -68,7 +68,16 @@ def test_a_region_takes_less_where_address_space_is_short() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
     assert done.returncode == 0, done.stderr
-    assert 1 << 30 <= int(done.stdout) < 1 << 33
+    assert 1 << 26 <= int(done.stdout) <= (1 << 33) // 64, "a share that leaves room for the others"
+
+
+def test_a_store_opens_where_address_space_is_short() -> None:
+    code = ("import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 33, 1 << 33))\n"
+            "import primecore\n"
+            "with primecore.open(':memory:') as prime: print(prime.add_node('a', {}, id='b'))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+    assert done.stdout == "node:a:b\n", done.stderr
 
 
 def test_capacities_are_multiples_of_16_and_waste_at_most_a_quarter() -> None:
