@@ -2,6 +2,7 @@
 """RFC 3339 times <-> microseconds since 1970-01-01 UTC. Knows nothing of anything else."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
 
 cdef extern from "json_text.h" nogil:
@@ -64,11 +65,17 @@ cdef inline int read_digits(const char* text, uint64_t pattern, uint64_t separat
 
 
 cdef int parse_usual(const char* text, uint32_t size, int64_t* out_us) noexcept nogil:
-    """"YYYY-MM-DDTHH:MM:SS.ffffffZ" and the same with a fraction of 3 or no digits; -1: anything else, good or bad."""
+    """"YYYY-MM-DDTHH:MM:SS.ffffff" with "Z" or "+00:00", also with a fraction of 3 or no digits; -1: anything else."""
     cdef uint64_t date, time, rest, fraction
     cdef int year, month, day, hour, minute, second
     cdef int64_t micros = 0
-    if size < 20 or text[size - 1] != c'Z' or not (size == 27 or size == 20 or size == 24):
+    if size < 20:
+        return -1
+    if text[size - 1] == c'Z':
+        size -= 1
+    elif size >= 25 and memcmp(text + size - 6, b"+00:00", 6) == 0:
+        size -= 6
+    if size != 19 and size != 23 and size != 26:
         return -1
     # "0000-00-", "00T00:00" and "00:00:00", which share two fields.
     if read_digits(text, 0x2D30302D30303030ULL, 0xFF0000FF00000000ULL, &date) != 0:
@@ -83,12 +90,12 @@ cdef int parse_usual(const char* text, uint32_t size, int64_t* out_us) noexcept 
     hour = <int>((time >> 24 & 0xFF) * 10 + (time >> 32 & 0xFF))
     minute = <int>((time >> 48 & 0xFF) * 10 + (time >> 56))
     second = <int>((rest >> 48 & 0xFF) * 10 + (rest >> 56))
-    if size == 27:
+    if size == 26:
         if text[19] != c'.' or read_digits(text + 18, 0x3030303030302E30ULL, 0x000000000000FF00ULL, &fraction) != 0:
             return -1
         micros = (fraction >> 16 & 0xFF) * 100000 + (fraction >> 24 & 0xFF) * 10000 + (fraction >> 32 & 0xFF) * 1000
         micros += (fraction >> 40 & 0xFF) * 100 + (fraction >> 48 & 0xFF) * 10 + (fraction >> 56)
-    elif size == 24:
+    elif size == 23:
         if text[19] != c'.' or read_digits(text + 15, 0x3030302E30303A30ULL, 0x000000FF0000FF00ULL, &fraction) != 0:
             return -1
         micros = (fraction >> 40 & 0xFF) * 100000 + (fraction >> 48 & 0xFF) * 10000 + (fraction >> 56) * 1000
