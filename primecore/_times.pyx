@@ -75,6 +75,8 @@ cdef int parse_usual(const char* text, uint32_t size, int64_t* out_us) noexcept 
         size -= 1
     elif size >= 25 and memcmp(text + size - 6, b"+00:00", 6) == 0:
         size -= 6
+    else:
+        return -1
     if size != 19 and size != 23 and size != 26:
         return -1
     # "0000-00-", "00T00:00" and "00:00:00", which share two fields.

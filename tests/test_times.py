@@ -36,7 +36,13 @@ def test_every_time_is_read_as_datetime_reads_it(time: datetime, digits: int) ->
     assert time_from_text(time_to_text(micros)) == micros
 
 
-@given(TIMES, st.sampled_from((0, 3, 6)), st.sampled_from(("Z", "+00:00")), st.integers(0, 31), st.characters(min_codepoint=0, max_codepoint=255))
+@given(
+    TIMES,
+    st.sampled_from((0, 3, 6)),
+    st.sampled_from(("Z", "+00:00")),
+    st.integers(0, 31),
+    st.characters(min_codepoint=0, max_codepoint=255),
+)
 @example(datetime(2024, 2, 29, tzinfo=UTC), 0, "Z", 0, "2")
 @example(datetime(2024, 1, 28, tzinfo=UTC), 6, "+00:00", 9, ":")
 @example(datetime(1, 1, 1, tzinfo=UTC), 3, "Z", 3, "0")
@@ -55,7 +61,8 @@ def test_a_spoilt_byte_meets_the_same_verdict_on_both_ways(
     "text",
     ["2023-02-29T00:00:00Z", "2023-13-01T00:00:00Z", "2023-00-01T00:00:00Z", "2023-01-00T00:00:00.000Z",
      "2023-01-01T24:00:00.000000Z", "2023-01-01T00:60:00Z", "2023-01-01T00:00:61Z", "0000-01-01T00:00:00Z",
-     "2023-01-01T00:00:00.Z", "2023-01-01T00:00:00,000Z", "2023-01-01 00:00:00.00000aZ", "2023-01-01T00:00:00"],
+     "2023-01-01T00:00:00.Z", "2023-01-01T00:00:00,000Z", "2023-01-01 00:00:00.00000aZ", "2023-01-01T00:00:00",
+     "2023-01-01T00:00:00.000", "2023-01-01T00:00:00.000000", "2023-01-01T00:00:00+0:00"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="RFC 3339"):
