@@ -37,12 +37,24 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
+def cores() -> set[int]:
+    """The processors this process may run on; empty where the system does not say."""
+    return set(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else set()
+
+
+def run_on(wanted: set[int]) -> None:
+    """Moves every thread of this process to these processors."""
+    for task in os.listdir("/proc/self/task") if wanted else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task), wanted)
+
+
 def start(arguments: argparse.Namespace) -> dict[str, Any]:
     """Pin the process, look at the machine's noise, and return the head of the result."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    core = arguments.core if arguments.core is not None else (cores[-1] if cores else -1)
-    if core >= 0 and cores:
-        os.sched_setaffinity(0, {core})
+    allowed = cores()
+    core = arguments.core if arguments.core is not None else max(allowed, default=-1)
+    if core >= 0 and allowed:
+        run_on({core})
     head = {"machine": machine(), "core": core, "scale": arguments.scale, "rounds": arguments.rounds}
     return {**head, "noise_before": noise()}
 

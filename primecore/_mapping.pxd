@@ -33,6 +33,10 @@ ctypedef struct mapping_t:
 cdef int mapping_sync(mapping_t* mapping) noexcept nogil
 cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil
 
+# Takes whole pages of a mapped file between two offsets out of the page table; returns where it came to. Their bytes stay
+# in the page cache, and reading brings them back.
+cdef uint64_t mapping_let_go(mapping_t* mapping, uint64_t begin, uint64_t end) noexcept nogil
+
 
 cdef class Faults:
     cdef faults_t c_faults

@@ -87,6 +87,7 @@ cdef extern from *:
 
 cdef enum:
     HUGE_FROM_BYTES = 4 << 20        # small stores stay small
+    PAGE_BYTES = 65536               # a multiple of every page size
 
 
 cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
@@ -121,6 +122,14 @@ cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noe
         offset += done
         nbytes -= done
     return 0
+
+
+cdef uint64_t mapping_let_go(mapping_t* mapping, uint64_t begin, uint64_t end) noexcept nogil:
+    cdef uint64_t until = end & ~<uint64_t>(PAGE_BYTES - 1)
+    if mapping.kind != MAPPED_FILE or until <= begin:
+        return begin
+    madvise(mapping.data + begin, until - begin, FORGET_PAGES)
+    return until
 
 
 cdef class Faults:

@@ -18,11 +18,13 @@ cdef class Region:
     cdef char* base
     cdef size_t used_bytes                  # what the owner has asked for so far
     cdef size_t reserved_bytes              # what it can ever have
+    cdef size_t ahead_bytes                 # pages before it have memory or were asked for
     cdef void* mapping
     cdef size_t mapping_bytes
 
     # Makes [0, new_used_bytes) usable. 0; -1 when the reservation is full (nothing changes). Never shrinks.
     cdef int grow(self, size_t new_used_bytes) noexcept nogil
+    cdef void look_ahead(self) noexcept nogil
     cdef int _check(self, size_t offset, size_t nbytes) except -1
 
 

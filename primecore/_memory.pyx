@@ -9,6 +9,13 @@ from libc.string cimport memcpy
 cdef extern from "region_map.h" nogil:
     char* region_map(size_t* reserve, void** mapping, size_t* mapping_bytes)
     void region_unmap(void* mapping, size_t mapping_bytes)
+    enum: REGION_HUGE_BYTES
+    enum: REGION_SMALL_BYTES
+
+
+cdef extern from "page_ahead.h" nogil:
+    void page_ahead_ask(char* at, size_t nbytes)
+    void page_ahead_forget(const char* base, size_t nbytes)
 
 
 cdef extern from "epoch_words.h" nogil:
@@ -23,6 +30,7 @@ cdef extern from "epoch_words.h" nogil:
 
 cdef enum:
     PAGE_BYTES = 4096
+    LEAD_BYTES = 512 << 10          # some milliseconds of the fastest growth there is
     SMALL_CLASSES = 32              # 16, 32 ... 512
     SMALL_BYTES = 512
 
@@ -48,8 +56,10 @@ cdef class Region:
         if self.base == NULL:
             raise MemoryError(f"cannot reserve {reserve_bytes} bytes of address space")
         self.reserved_bytes = reserve_bytes
+        self.ahead_bytes = REGION_SMALL_BYTES
 
     def __dealloc__(self):
+        page_ahead_forget(self.base, self.reserved_bytes)
         region_unmap(self.mapping, self.mapping_bytes)
 
     cdef int grow(self, size_t new_used_bytes) noexcept nogil:
@@ -57,7 +67,17 @@ cdef class Region:
             return -1
         if new_used_bytes > self.used_bytes:
             self.used_bytes = new_used_bytes
+            if new_used_bytes + LEAD_BYTES > self.ahead_bytes:
+                self.look_ahead()
         return 0
+
+    cdef void look_ahead(self) noexcept nogil:
+        # The next huge page gets its memory on another thread, shortly before it is needed.
+        if self.used_bytes > self.ahead_bytes:
+            self.ahead_bytes = (self.used_bytes + REGION_HUGE_BYTES - 1) & ~<size_t>(REGION_HUGE_BYTES - 1)
+        if self.ahead_bytes + REGION_HUGE_BYTES <= self.reserved_bytes:
+            page_ahead_ask(self.base + self.ahead_bytes, REGION_HUGE_BYTES)
+        self.ahead_bytes += REGION_HUGE_BYTES
 
     @property
     def used(self) -> int:

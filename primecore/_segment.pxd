@@ -15,6 +15,7 @@ ctypedef struct segment_t:
     uint32_t* index                 # offset / 8 of every INDEX_STRIDE-th event, also of those not yet committed
     uint64_t index_capacity
     uint64_t promise_sequence
+    uint64_t let_go_offset          # whole pages before it are out of the page table: the sync thread's
     uint64_t chain_offset           # how far the chain was computed
     uint8_t chain[16]
     uint32_t crc_seed

@@ -169,11 +169,11 @@ cdef inline void put_digits(char* out, int64_t value, int count) noexcept nogil:
         value //= 10
 
 
-cdef uint32_t format_time(int64_t time_us, char* out32) noexcept nogil:
+cdef civil_t civil_of(int64_t time_us) noexcept nogil:
     cdef int64_t since = time_us - FIRST_SECOND * 1000000       # not negative for any time that parse_time gives
     cdef int64_t days = since // (SECONDS_PER_DAY * <int64_t>1000000)
     cdef int64_t micros = since % (SECONDS_PER_DAY * <int64_t>1000000)
-    cdef int64_t seconds = micros // 1000000
+    cdef int seconds = <int>(micros // 1000000)
     # Hinnant's civil_from_days, counted from 0000-03-01.
     cdef int64_t z = days + 306
     cdef int64_t era = z // 146097
@@ -181,24 +181,35 @@ cdef uint32_t format_time(int64_t time_us, char* out32) noexcept nogil:
     cdef int64_t year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
     cdef int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
     cdef int64_t shifted = (5 * day_of_year + 2) // 153
-    cdef int64_t month = shifted + (3 if shifted < 10 else -9)
-    micros %= 1000000
-    put_digits(out32, year_of_era + era * 400 + (1 if month <= 2 else 0), 4)
+    cdef civil_t out
+    out.month = <int>(shifted + (3 if shifted < 10 else -9))
+    out.year = <int>(year_of_era + era * 400) + (1 if out.month <= 2 else 0)
+    out.day = <int>(day_of_year - (153 * shifted + 2) // 5) + 1
+    out.hour = seconds // 3600
+    out.minute = seconds // 60 % 60
+    out.second = seconds % 60
+    out.micros = <int>(micros % 1000000)
+    return out
+
+
+cdef uint32_t format_time(int64_t time_us, char* out32) noexcept nogil:
+    cdef civil_t civil = civil_of(time_us)
+    put_digits(out32, civil.year, 4)
     out32[4] = c'-'
-    put_digits(out32 + 5, month, 2)
+    put_digits(out32 + 5, civil.month, 2)
     out32[7] = c'-'
-    put_digits(out32 + 8, day_of_year - (153 * shifted + 2) // 5 + 1, 2)
+    put_digits(out32 + 8, civil.day, 2)
     out32[10] = c'T'
-    put_digits(out32 + 11, seconds // 3600, 2)
+    put_digits(out32 + 11, civil.hour, 2)
     out32[13] = c':'
-    put_digits(out32 + 14, seconds // 60 % 60, 2)
+    put_digits(out32 + 14, civil.minute, 2)
     out32[16] = c':'
-    put_digits(out32 + 17, seconds % 60, 2)
-    if micros == 0:
+    put_digits(out32 + 17, civil.second, 2)
+    if civil.micros == 0:
         out32[19] = c'Z'
         return 20
     out32[19] = c'.'
-    put_digits(out32 + 20, micros, 6)
+    put_digits(out32 + 20, civil.micros, 6)
     out32[26] = c'Z'
     return 27
 

@@ -298,11 +298,14 @@ static inline void key_cell_remove(key_cell_t *cell)
 static inline int key_is_ascii(const char *text, size_t size)
 {
     uint64_t seen = 0;
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8)
-        seen |= key_load8(text + i);
-    for (; i < size; i++)
-        seen |= (uint8_t)text[i];
+    if (size < 8) {
+        for (size_t i = 0; i < size; i++)
+            seen |= (uint8_t)text[i];
+    } else {
+        for (size_t i = 0; i + 8 < size; i += 8)
+            seen |= key_load8(text + i);
+        seen |= key_load8(text + size - 8);     /* the last ones again, rather than one at a time */
+    }
     return (seen & 0x8080808080808080ull) == 0;
 }
 
