@@ -65,6 +65,8 @@ cdef enum change_kind:
     CHANGE_CROSS = 8                # before, after: source and target domain; relation; sign
     CHANGE_VECTORS = 9              # sign: visible vectors more or fewer
     CHANGE_VECTORS_EMPTIED = 10
+    CHANGE_NODE_STATE = 11          # subject: a live node whose properties, labels or times may be others now
+    CHANGE_TEXT = 12                # subject: the entity of a vector whose text may be another now, or gone
 
 
 ctypedef struct change_t:

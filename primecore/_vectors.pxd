@@ -1,13 +1,15 @@
-# Which vectors are live, and which space is in force. What vectors hold is not known here.
+# Which vectors are live, their texts, and which space is in force. The vectors themselves are not known here.
 
 from libc.stdint cimport uint32_t
 
 from primecore._records cimport entity_t
 from primecore._shards cimport KeyTable
+from primecore._texts cimport Texts
 
 
 cdef class Vectors:
     cdef KeyTable entities                  # entity_t, vec:{id} among them
+    cdef readonly Texts texts               # by number of the entity; of live vectors only
     cdef readonly uint32_t space_dimensions # of the space in force, 0: none defined
     cdef uint32_t space                     # definitions so far: a vector of an earlier one is gone
     cdef uint32_t shown                     # live vectors that queries may return

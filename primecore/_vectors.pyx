@@ -1,4 +1,4 @@
-# Which vectors are live. The contract stands in _vectors.pxd.
+# Which vectors are live, and their texts. The contract stands in _vectors.pxd.
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32
 from primecore._records cimport entity_t
 from primecore._shards cimport KeyTable
+from primecore._texts cimport Texts
 
 
 cdef class Vectors:
@@ -13,6 +14,7 @@ cdef class Vectors:
 
     def __cinit__(self, KeyTable entities not None):
         self.entities = entities
+        self.texts = Texts()
 
     cdef entity_t* entity(self, uint32_t number) noexcept nogil:
         return <entity_t*>self.entities.record(number)
@@ -35,6 +37,7 @@ cdef class Vectors:
 
     cdef int deleted(self, uint32_t number, bint shows) noexcept nogil:
         self.entity(number).born = 0
+        self.texts.drop(number)
         if shows:
             self.shown -= 1
             return -1
@@ -68,6 +71,7 @@ cdef class Vectors:
         if number == NONE32:
             return 0
         self.entity(number).born = 0
+        self.texts.drop(number)
         self.shown -= 1
         return -1
 
@@ -77,3 +81,4 @@ cdef class Vectors:
         self.space_dimensions = dimensions
         self.shown = 0
         self.hidden = 0
+        self.texts.clear()
