@@ -19,7 +19,7 @@ from primecore._history cimport History
 from primecore._memory cimport Arena, Epochs, Region
 from primecore._records cimport (
     CHANGE_CROSS, CHANGE_DANGLING, CHANGE_EDGE_GONE, CHANGE_EDGE_LIVE, CHANGE_IGNORED, CHANGE_NODE_DOMAIN,
-    CHANGE_NODE_GONE, CHANGE_NODE_LIVE, CHANGE_NODE_STATE, CHANGE_TEXT, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED,
+    CHANGE_NODE_GONE, CHANGE_NODE_LIVE, CHANGE_NODE_STATE, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED,
     SUPERSEDED, change_t, edge_t, entity_t, node_cold_t, node_t,
 )
 from primecore._shards cimport KeyTable
@@ -207,6 +207,7 @@ cdef class Graph:
         elif event.code == CODE_SPACE_DEFINED:
             self.space_defined(event)
         if kind == KIND_NODE:
+            self.change(CHANGE_NODE_STATE, number)
             version = &self.node(number).version
             last = &self.node(number).last_position
         elif kind == KIND_EDGE:
@@ -252,7 +253,6 @@ cdef class Graph:
         self.states.drop(&node.state, NODE_HEADER)
         self.states.put(&node.state, NODE_HEADER, event.properties, event.labels, UNBOUNDED, UNBOUNDED)
         cold.updated_us = event.time_us
-        self.change(CHANGE_NODE_STATE, number)
         if fresh:
             cold.created_us = event.time_us
             node.born = <uint32_t>event.position
@@ -268,7 +268,6 @@ cdef class Graph:
         if node.born == 0:
             return self.change(CHANGE_IGNORED)
         self.cold(number).updated_us = event.time_us
-        self.change(CHANGE_NODE_STATE, number)
         self.states.merge(&node.state, NODE_HEADER, event.properties, event.labels, UNBOUNDED, UNBOUNDED)
         if event.domain_state != FIELD_ABSENT:
             self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
@@ -459,19 +458,15 @@ cdef class Graph:
     # Vectors: whether they are live, and their texts; what else they hold is another projection's.
 
     cdef int count_vectors(self, int shown) except -1:
-        return self.change(CHANGE_VECTORS, 0, 0, 0, 0, shown) if shown else 0
+        return self.change(CHANGE_VECTORS, NONE32, 0, 0, 0, shown) if shown else 0
 
     cdef int vector_stored(self, event_t* event, uint32_t number) except -1:
-        if self.vectors.texts.put(number, event.text, event.time_us) < 0:
-            raise MemoryError("texts")
-        self.change(CHANGE_TEXT, number)
-        return self.count_vectors(self.vectors.stored(number, <uint32_t>event.position, self.shows_vector(event)))
+        return self.change(CHANGE_VECTORS, number, 0, 0, 0, self.vectors.stored(number, event, self.shows_vector(event)))
 
     cdef int vector_deleted(self, event_t* event, uint32_t number) except -1:
         if not self.vectors.is_live(number):
             return self.change(CHANGE_IGNORED)
-        self.change(CHANGE_TEXT, number)
-        return self.count_vectors(self.vectors.deleted(number, self.shows_vector(event)))
+        return self.change(CHANGE_VECTORS, number, 0, 0, 0, self.vectors.deleted(number, self.shows_vector(event)))
 
     cdef bint shows_vector(self, event_t* event) noexcept nogil:
         # The vector of a node shows while the node is live; any other shows always.

@@ -16,8 +16,7 @@ from primecore._json cimport (
 from primecore._memory cimport Region
 from primecore._postings cimport GAP, OVER, Postings, document_t
 from primecore._records cimport (
-    CHANGE_NODE_DOMAIN, CHANGE_NODE_GONE, CHANGE_NODE_STATE, CHANGE_TEXT, CHANGE_VECTORS_EMPTIED, change_t,
-    node_cold_t, node_t,
+    CHANGE_NODE_STATE, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED, change_t, node_cold_t, node_t,
 )
 from primecore._states cimport NODE_HEADER
 from primecore._texts cimport text_t
@@ -93,10 +92,11 @@ cdef class Lexical(Part):
             return 0
         for i in range(count):
             kind = changes[i].kind
-            if kind == CHANGE_NODE_STATE or kind == CHANGE_NODE_GONE or kind == CHANGE_NODE_DOMAIN:
+            if kind == CHANGE_NODE_STATE:
                 self.note(SUBJECT_NODE, changes[i].subject)
-            elif kind == CHANGE_TEXT:
-                self.note_vector(changes[i].subject)
+            elif kind == CHANGE_VECTORS:
+                if changes[i].subject != NONE32:
+                    self.note_vector(changes[i].subject)
             elif kind == CHANGE_VECTORS_EMPTIED:
                 for number in range(graph.vectors.texts.numbers()):
                     slot = graph.vectors.texts.slot(number)

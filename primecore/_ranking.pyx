@@ -47,6 +47,8 @@ cdef struct search_t:
     hit_t* hits                     # a heap: the worst first
     uint32_t hit_count
     uint32_t room
+    char worst_id[MAX_ENTITY_ID_BYTES]      # of the worst hit: many documents score alike
+    uint32_t worst_size
     double sums[WINDOW]
 
 
@@ -173,21 +175,31 @@ cdef void sift_down(Lexical index, hit_t* hits, uint32_t count, uint32_t at) noe
     hits[at] = moved
 
 
+cdef bint comes_first(Lexical index, const search_t* search, uint32_t document) noexcept nogil:
+    cdef char[MAX_ENTITY_ID_BYTES] key
+    cdef uint32_t size = index.copy_id(document, key)
+    cdef int order = memcmp(key, search.worst_id, size if size < search.worst_size else search.worst_size)
+    return order < 0 or (order == 0 and size < search.worst_size)
+
+
 cdef void offer(Lexical index, search_t* search, uint32_t document, double score) noexcept nogil:
     cdef hit_t hit
     cdef uint32_t i, parent
+    if search.hit_count == search.room and (
+        score < search.hits[0].score or (score == search.hits[0].score and not comes_first(index, search, document))
+    ):
+        return
     if not index.postings.passes(document, &search.filter):
         return
     hit.score = score
     hit.document = document
-    if search.hit_count == search.room and not is_worse(index, &search.hits[0], &hit):
-        return
     for i in range(search.phrase_count):
         if not index.postings.has_phrase(document, search.phrases[i].terms, search.phrases[i].count):
             return
     if search.hit_count == search.room:
         search.hits[0] = hit
         sift_down(index, search.hits, search.hit_count, 0)
+        search.worst_size = index.copy_id(search.hits[0].document, search.worst_id)
         return
     i = search.hit_count
     search.hit_count += 1
@@ -198,6 +210,8 @@ cdef void offer(Lexical index, search_t* search, uint32_t document, double score
         search.hits[i] = search.hits[parent]
         i = parent
     search.hits[i] = hit
+    if search.hit_count == search.room:
+        search.worst_size = index.copy_id(search.hits[0].document, search.worst_id)
 
 
 cdef void add_scores(Postings index, search_t* search, uint32_t first, uint32_t end) noexcept nogil:

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t
 
+from primecore._event cimport event_t
 from primecore._records cimport entity_t
 from primecore._shards cimport KeyTable
 from primecore._texts cimport Texts
@@ -18,7 +19,7 @@ cdef class Vectors:
     cdef entity_t* entity(self, uint32_t number) noexcept nogil
     cdef bint is_live(self, uint32_t number) noexcept nogil
     # Each returns by how much the number of shown vectors changed.
-    cdef int stored(self, uint32_t number, uint32_t position, bint shows) noexcept nogil
+    cdef int stored(self, uint32_t number, const event_t* event, bint shows) except? -99
     cdef int deleted(self, uint32_t number, bint shows) noexcept nogil
     cdef int node_born(self, const char* node, uint32_t size) noexcept nogil
     cdef int node_died(self, const char* node, uint32_t size) noexcept nogil

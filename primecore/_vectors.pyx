@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32
+from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, event_t
 from primecore._records cimport entity_t
 from primecore._shards cimport KeyTable
 from primecore._texts cimport Texts
@@ -23,10 +23,12 @@ cdef class Vectors:
         cdef entity_t* vector = self.entity(number)
         return vector.born != 0 and vector.space == self.space
 
-    cdef int stored(self, uint32_t number, uint32_t position, bint shows) noexcept nogil:
+    cdef int stored(self, uint32_t number, const event_t* event, bint shows) except? -99:
         cdef bint fresh = not self.is_live(number)
-        self.entity(number).born = position
+        self.entity(number).born = <uint32_t>event.position
         self.entity(number).space = self.space
+        if self.texts.put(number, event.text, event.time_us) < 0:
+            raise MemoryError("no room for the text of a vector")
         if not fresh:
             return 0
         if shows:

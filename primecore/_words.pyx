@@ -236,8 +236,6 @@ cdef int split_known(words_t* words, const char* text, uint32_t size) noexcept n
             dense = before
             after_dense = True
             continue
-        if kind == MARK:
-            continue
         after_dense = False
         if kind == ALONE and add(words, text, before, at, False) < 0:
             return -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,6 +19,7 @@ from primecore.projections.base import AtOnce
 
 IDLE_SECONDS = 0.05
 SNIPPET_CHARACTERS = 160
+SNIPPET_PLACES = 200  # of one string that are looked at: a hit in a book is shown near its beginning
 WORD, PREFIX, STEM = range(3)
 NOT_BEFORE, NOT_AFTER = -(2**63), 2**63 - 1
 
@@ -175,14 +177,14 @@ def snippet(strings: list[str], parts: dict[str, float], characters: int = SNIPP
     best: tuple[float, str] | None = None
     for text in strings:
         plain, found = _words.spans(text)
-        places = [(start, end, weight) for word, start, end, _ in found if (weight := _weight(word, parts))]
-        for number, (start, _, _) in enumerate(places):
+        fitting = ((word, start, end, weight) for word, start, end, _ in found if (weight := _weight(word, parts)))
+        places = list(islice(fitting, SNIPPET_PLACES))
+        for number, (_, start, last, _) in enumerate(places):
             seen: dict[str, float] = {}
-            last = start
-            for begun, end, weight in places[number:]:
-                if end > start + characters:
+            for word, _, end, weight in islice(places, number, None):
+                if end > start + characters and seen:
                     break
-                seen[plain[begun:end].casefold()] = weight
+                seen[word] = weight
                 last = end
             total = sum(seen.values())
             if best is None or total > best[0]:
