@@ -93,7 +93,10 @@ class Engine:
             return read()
 
     def untorn_look(self, read: Callable[[], Result | None]) -> Result:
-        """What `read` gives, asked again while it gives None since a write came in between, at last with writers held off."""
+        """What `read` gives. It gives None where a write came in between, and is asked again then.
+
+        At last it is asked with writers held off.
+        """
         self.check()
         for _ in range(LOOKS):
             result = read()

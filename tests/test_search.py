@@ -18,6 +18,10 @@ def ids(hits: list[primecore.Hit]) -> list[str]:
     return [hit.id for hit in hits]
 
 
+def told(event_type: str, entity: str, text: str) -> dict[str, object]:
+    return {"event_type": event_type, "entity_id": entity, "payload": {"properties": {"text": text}}}
+
+
 def store_text(prime: primecore.Prime, entity: str, text: str | None, **fields: str) -> None:
     payload = {"embedding": [1.0, 2.0]} if text is None else {"embedding": [1.0, 2.0], "text": text}
     prime.append("prime.vector.stored", "vec:" + entity, payload, **fields)
@@ -246,10 +250,8 @@ def test_a_batch_is_seen_whole_by_threads_that_search():
     with primecore.open(":memory:") as prime:
         for name in ("a", "b"):
             prime.add_node("n", {"text": "token" if name == "a" else "none"}, id=name)
-        prime.append_many([
-            {"event_type": "prime.node.created", "entity_id": f"node:x:{number}", "payload": {"properties": {"text": f"filler {number} words"}}}
-            for number in range(3000)
-        ])  # fmt: skip
+        filler = (told("prime.node.created", f"node:x:{number}", f"filler {number} words") for number in range(3000))
+        prime.append_many(filler)
 
         def look() -> None:
             while not stop.is_set():
@@ -265,8 +267,7 @@ def test_a_batch_is_seen_whole_by_threads_that_search():
         for number in range(1500):
             texts = ("none", "token") if number % 2 == 0 else ("token", "none")
             prime.append_many([
-                {"event_type": "prime.node.updated", "entity_id": f"node:n:{name}", "payload": {"properties": {"text": text}}}
-                for name, text in zip("ab", texts, strict=True)
+                told("prime.node.updated", f"node:n:{name}", text) for name, text in zip("ab", texts, strict=True)
             ])  # fmt: skip
         stop.set()
         for thread in threads:

@@ -17,7 +17,7 @@ import primecore
 
 IDS = [f"node:{kind}:{number}" for kind in ("person", "doc") for number in range(4)]
 OTHERS = ["memory:1", "memory:2", "ü"]
-VOCABULARY = ["alice", "auth", "token", "tokens", "getUserName", "user_name", "Straße", "東京", "ponies", "pony", "x", "👍"]
+VOCABULARY = ["alice", "auth", "token", "tokens", "getUserName", "user_name", "Straße", "東京", "ponies", "pony", "👍"]
 QUERIES = [
     "alice", "token auth", "tok*", "user name", '"user name"', "strasse STRASSE", "東京", "東", '"alice auth" x',
     "a* alice", "pony", "getUserName", '"東京"', "👍 nothing", "nothing at all", "get_user*",
@@ -110,7 +110,7 @@ TestSearching = Searching.TestCase
 def test_awkward_events_are_found_as_told(seed: int, tmp_path):
     generator = Generator(seed, repeats=False)
     fold = Fold()
-    queries = ["text", "what it says", "日本", "é日本🙂", "a", "b a", "nul", '"what it says"', "q* t*", "ada", "y*", "k"]
+    queries = ["text", "what it says", "日本", "é日本🙂", "a", "b a", '"what it says"', "q* t*", "ada", "y*", "k"]
     with primecore.open(tmp_path / "store") as prime:
         for _ in range(6):
             for event in generator.events(60):
