@@ -3,13 +3,12 @@
 #
 # Locks are taken in this order: the index's lock, then the GIL. Nobody waits for the index's lock with the GIL held.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from primecore._buffers cimport buffer_t, scratch_t
 from primecore._event cimport slice_t
 from primecore._graph cimport Graph, Part
 from primecore._index cimport TypeIndex
-from primecore._json cimport tree_t
 from primecore._memory cimport Region
 from primecore._postings cimport Postings, document_t
 from primecore._records cimport change_t
@@ -61,7 +60,6 @@ cdef class Lexical(Part):
     cdef buffer_t sequence                  # u32
     cdef buffer_t weights                   # u8
     cdef words_t words
-    cdef tree_t tree
     cdef scratch_t scratch
 
     cdef uint32_t* place(self, uint8_t kind, uint32_t number) noexcept nogil        # NULL: no memory

@@ -1,12 +1,10 @@
 # The lexical index in step with the graph. The contract stands in _lexical.pxd.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
-from primecore._buffers cimport (
-    buffer_append, buffer_free, buffer_reserve, scratch_free, scratch_init, scratch_reset,
-)
+from primecore._buffers cimport buffer_append, buffer_free, scratch_free, scratch_init, scratch_reset
 from primecore._event cimport MAX_DEPTH, MAX_ENTITY_ID_BYTES, NONE32, slice_t
 from primecore._graph cimport KIND_NODE, Graph, entity_kind
 from primecore._index cimport TypeIndex

@@ -12,7 +12,7 @@ from libc.string cimport memchr, memcmp, memset
 
 from primecore._buffers cimport scratch_free, scratch_init, scratch_t
 from primecore._event cimport MAX_DEPTH, MAX_ENTITY_ID_BYTES, NONE32, slice_t
-from primecore._json cimport JSON_NONE, JSON_STRING, next_member, parser_open, parser_t, unescape, walk_value
+from primecore._json cimport JSON_NONE, next_member, parser_open, parser_t, unescape, walk_value
 from primecore._lexical cimport SUBJECT_NODE, Lexical, rw_lock_leave, rw_lock_read
 from primecore._postings cimport Postings, clause_t, document_t, filter_t, hit_t, posting_t, term_t
 from primecore._shards cimport KeyTable
