@@ -108,6 +108,7 @@ def shared_options() -> list[click.Parameter]:
 _TYPES: dict[str, Any] = {
     "string": TEXT,
     "entity_id": ENTITY_ID,
+    "time": TEXT,
     "integer": COUNT,
     "position": POSITION,
     "path": click.Path(),

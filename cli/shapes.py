@@ -13,6 +13,7 @@ from primecore.model import (
     Domain,
     Edge,
     Event,
+    Hit,
     IngestReport,
     Neighbor,
     Node,
@@ -108,6 +109,11 @@ def subgraph(position: int, found: Subgraph) -> Shape:
         "edges": [edge(it) for it in found.edges],
         "truncated": found.truncated,
     }
+
+
+def search(query: str, position: int, hits: Iterable[Hit]) -> Shape:
+    """What a search found, the best first."""
+    return {"query": query, "position": position, "hits": [it._asdict() for it in hits]}
 
 
 def domains(position: int, found: Iterable[Domain]) -> Shape:

@@ -261,6 +261,26 @@ def history(Graph graph not None):
     return finish(&total)
 
 
+def texts(Graph graph not None):
+    """The texts of live vectors, shown or hidden: 16 bytes."""
+    cdef sum_t total
+    cdef uint32_t i
+    cdef slice_t text
+    start(&total)
+    with nogil:
+        for i in range(graph.vectors.texts.numbers()):
+            text = graph.vectors.texts.text(i)
+            if text.size == 0 or not graph.vectors.is_live(i):
+                continue
+            begin(&total, 13)
+            key(&total, graph.entities, i)
+            number(&total, text.size)
+            if buffer_append(&total.item, text.data, text.size) < 0:
+                total.failed = 1
+            end(&total)
+    return finish(&total)
+
+
 cdef void head(sum_t* total, KeyTable table, uint32_t at, uint32_t version, uint32_t position) noexcept nogil:
     # A key that no event has (the end of an edge, what a failed write left) says nothing.
     if version == 0:

@@ -74,6 +74,7 @@ ctypedef struct event_t:
     int64_t valid_from_us
     int64_t valid_to_us
     uint32_t dimensions             # of a stored vector or a defined space
+    slice_t text                    # of a stored vector, unescaped UTF-8; size 0: absent or empty
 
     # Filled in by the write path, for the tables.
     uint64_t entity_hash

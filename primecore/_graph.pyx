@@ -19,8 +19,8 @@ from primecore._history cimport History
 from primecore._memory cimport Arena, Epochs, Region
 from primecore._records cimport (
     CHANGE_CROSS, CHANGE_DANGLING, CHANGE_EDGE_GONE, CHANGE_EDGE_LIVE, CHANGE_IGNORED, CHANGE_NODE_DOMAIN,
-    CHANGE_NODE_GONE, CHANGE_NODE_LIVE, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED, SUPERSEDED, change_t, edge_t, entity_t,
-    node_cold_t, node_t,
+    CHANGE_NODE_GONE, CHANGE_NODE_LIVE, CHANGE_NODE_STATE, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED,
+    SUPERSEDED, change_t, edge_t, entity_t, node_cold_t, node_t,
 )
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, state_t
@@ -207,6 +207,7 @@ cdef class Graph:
         elif event.code == CODE_SPACE_DEFINED:
             self.space_defined(event)
         if kind == KIND_NODE:
+            self.change(CHANGE_NODE_STATE, number)
             version = &self.node(number).version
             last = &self.node(number).last_position
         elif kind == KIND_EDGE:
@@ -454,18 +455,18 @@ cdef class Graph:
             return self.change(CHANGE_DANGLING, number, 0, 0, 0, sign)
         return self.cross(number, source.domain, target.domain, sign)
 
-    # Vectors: only whether they are live; what they hold is another projection's.
+    # Vectors: whether they are live, and their texts; what else they hold is another projection's.
 
     cdef int count_vectors(self, int shown) except -1:
-        return self.change(CHANGE_VECTORS, 0, 0, 0, 0, shown) if shown else 0
+        return self.change(CHANGE_VECTORS, NONE32, 0, 0, 0, shown) if shown else 0
 
     cdef int vector_stored(self, event_t* event, uint32_t number) except -1:
-        return self.count_vectors(self.vectors.stored(number, <uint32_t>event.position, self.shows_vector(event)))
+        return self.change(CHANGE_VECTORS, number, 0, 0, 0, self.vectors.stored(number, event, self.shows_vector(event)))
 
     cdef int vector_deleted(self, event_t* event, uint32_t number) except -1:
         if not self.vectors.is_live(number):
             return self.change(CHANGE_IGNORED)
-        return self.count_vectors(self.vectors.deleted(number, self.shows_vector(event)))
+        return self.change(CHANGE_VECTORS, number, 0, 0, 0, self.vectors.deleted(number, self.shows_vector(event)))
 
     cdef bint shows_vector(self, event_t* event) noexcept nogil:
         # The vector of a node shows while the node is live; any other shows always.

@@ -267,7 +267,8 @@ cdef int apply_vector(event_t* event, fields_t* fields, parser_t* parser) noexce
         return parser_refuse(
             parser, SCAN_WANT_SAME_DIMENSIONS, fields.at[AT_DIMENSIONS].text.data, b"payload.dimensions"
         )
-    if take_optional(parser, fields, AT_TEXT, JSON_STRING, SCAN_WANT_STRING, b"payload.text") != SCAN_OK:
+    field = given(fields, AT_TEXT)
+    if field is not NULL and take_string(parser, field, SCAN_WANT_STRING, b"payload.text", &event.text) != SCAN_OK:
         return parser.error.code
     return take_optional(parser, fields, AT_METADATA, JSON_OBJECT, SCAN_WANT_OBJECT, b"payload.metadata")
 
@@ -367,6 +368,7 @@ cdef void forget_fields(event_t* event) noexcept nogil:
     memset(&event.source, 0, sizeof(slice_t))
     memset(&event.target, 0, sizeof(slice_t))
     memset(&event.relation, 0, sizeof(slice_t))
+    memset(&event.text, 0, sizeof(slice_t))
 
 
 cdef int decode_payload(event_t* event, scratch_t* scratch, scan_error_t* error) noexcept nogil:

@@ -1,11 +1,12 @@
-# Which vectors are live. The contract stands in _vectors.pxd.
+# Which vectors are live, and their texts. The contract stands in _vectors.pxd.
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32
+from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, event_t
 from primecore._records cimport entity_t
 from primecore._shards cimport KeyTable
+from primecore._texts cimport Texts
 
 
 cdef class Vectors:
@@ -13,6 +14,7 @@ cdef class Vectors:
 
     def __cinit__(self, KeyTable entities not None):
         self.entities = entities
+        self.texts = Texts()
 
     cdef entity_t* entity(self, uint32_t number) noexcept nogil:
         return <entity_t*>self.entities.record(number)
@@ -21,10 +23,12 @@ cdef class Vectors:
         cdef entity_t* vector = self.entity(number)
         return vector.born != 0 and vector.space == self.space
 
-    cdef int stored(self, uint32_t number, uint32_t position, bint shows) noexcept nogil:
+    cdef int stored(self, uint32_t number, const event_t* event, bint shows) except? -99:
         cdef bint fresh = not self.is_live(number)
-        self.entity(number).born = position
+        self.entity(number).born = <uint32_t>event.position
         self.entity(number).space = self.space
+        if self.texts.put(number, event.text, event.time_us) < 0:
+            raise MemoryError("no room for the text of a vector")
         if not fresh:
             return 0
         if shows:
@@ -35,6 +39,7 @@ cdef class Vectors:
 
     cdef int deleted(self, uint32_t number, bint shows) noexcept nogil:
         self.entity(number).born = 0
+        self.texts.drop(number)
         if shows:
             self.shown -= 1
             return -1
@@ -68,6 +73,7 @@ cdef class Vectors:
         if number == NONE32:
             return 0
         self.entity(number).born = 0
+        self.texts.drop(number)
         self.shown -= 1
         return -1
 
@@ -77,3 +83,4 @@ cdef class Vectors:
         self.space_dimensions = dimensions
         self.shown = 0
         self.hidden = 0
+        self.texts.clear()

@@ -92,6 +92,21 @@ class Engine:
         with self._lock:
             return read()
 
+    def untorn_look(self, read: Callable[[], Result | None]) -> Result:
+        """What `read` gives. It gives None where a write came in between, and is asked again then.
+
+        At last it is asked with writers held off.
+        """
+        self.check()
+        for _ in range(LOOKS):
+            result = read()
+            if result is not None:
+                return result
+        with self._lock:
+            while (result := read()) is None:
+                self.check()
+            return result
+
     def read_events(self, after: int, until: int | None) -> Iterator[Event]:
         """The events behind `after` up to `until`, or up to what is applied when it begins."""
         last = self.position if until is None else min(until, self.position)
@@ -151,6 +166,7 @@ class Engine:
             return
         self._closed = True
         self.runner.stop()
+        self.views.words.stop()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))
             self.views.graph.close()

@@ -103,6 +103,20 @@ class CrossDomain(NamedTuple):
     edge_ids: tuple[str, ...]
 
 
+class Hit(NamedTuple):
+    """What a search found: `id` is a node's, or what a vector was stored for.
+
+    `text` is the vector's, else the node's `text` or name. `parts` says what each word of the query adds to `score`.
+    `snippet` is cut from where they stand, if that was asked for.
+    """
+
+    id: str
+    score: float
+    text: str | None
+    parts: dict[str, float]
+    snippet: str | None
+
+
 class Receipt(NamedTuple):
     """What an append returns. `duplicate` is true when the same event was there already."""
 

@@ -258,6 +258,24 @@ _READS = (
         False,
     ),
     Operation(
+        "search",
+        "Find nodes and texts by their words, the best first",
+        (
+            Field("query", "string", 'words; "side by side" in quotes, word* for what begins so', required=True),
+            Field("k", "integer", "at most this many", default=10),
+            Field("type", "string", "only nodes of this type"),
+            Field("domain", "string", "only nodes of this domain"),
+            Field("label", "string", "only nodes with this label"),
+            Field("since", "time", "only what last changed then or later"),
+            Field("until", "time", "only what last changed before"),
+            Field("created_since", "time", "only what was created then or later"),
+            Field("created_until", "time", "only what was created before"),
+            Field("stem", "boolean", "take English plurals for their singulars", default=False),
+            Field("explain", "boolean", "cut a snippet from where the words stand", default=False),
+        ),
+        False,
+    ),
+    Operation(
         "history",
         "Show the events of one entity, oldest first",
         (

@@ -30,6 +30,7 @@ from primecore.model import (
     Subgraph,
 )
 from primecore.projections.base import Projection
+from primecore.searches import Searches
 from primecore.writes import Writes, check_count
 
 MAX_SUBGRAPH_NODES = 100_000
@@ -62,7 +63,7 @@ def open(
     )
 
 
-class Prime(Writes):
+class Prime(Writes, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
@@ -308,7 +309,9 @@ class Prime(Writes):
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,
             fsync=self._engine.settings.fsync,
-            projections={view.name: self.position for view in views.all()} | self._engine.runner.positions(),
+            projections={view.name: self.position for view in views.all()}
+            | {views.words.name: views.words.position}
+            | self._engine.runner.positions(),
             parked=self._engine.runner.parked(),
         )
 

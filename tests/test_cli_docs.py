@@ -30,6 +30,7 @@ MEASURED = {
     "digest",
     "live_digest",
 }
+MEASURED |= {"score", "parts"}
 MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 
 

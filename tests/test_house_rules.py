@@ -34,7 +34,7 @@ FLOORS: list[tuple[str, int]] = [
     (r"primecore\.(codec|storage|memory_storage|log|segments|manifest|finder|recovery|lock)", OVER_GROUND),
     (r"primecore\.(projections(\..+)?|parquet|checkpoint)", VIEWS),
     (r"primecore\.engine", ENGINE),
-    (r"primecore\.(service|operations|ingest|writes)", SERVICE),
+    (r"primecore\.(service|operations|ingest|writes|searches)", SERVICE),
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
     (r"primecore\.(faces|cli)(\..+)?", FACES),
 ]

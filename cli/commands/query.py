@@ -4,7 +4,7 @@ from primecore.cli.lazy import LazyGroup, entry
 
 command = LazyGroup(
     "query",
-    help="Ask about nodes, edges, neighbours, paths and domains.",
+    help="Ask about nodes, edges, neighbours, paths, domains and words.",
     entries={
         "node": entry("node"),
         "edge": entry("edge"),
@@ -13,6 +13,7 @@ command = LazyGroup(
         "path": entry("path", "shortest_path"),
         "subgraph": entry("subgraph"),
         "history": entry("history"),
+        "search": entry("search"),
         "domains": entry("domains"),
     },
 )

@@ -21,6 +21,7 @@ from primecore.projections.history import History
 from primecore.projections.nodes import NodeState
 from primecore.projections.stats import Stats
 from primecore.projections.types import TypeIndex
+from primecore.projections.words import Words
 
 IDLE_SECONDS = 0.05
 CATCH_UP_EVENTS = 1000  # between two looks at whether to stop
@@ -39,11 +40,13 @@ class Views:
         self.cross_domain = CrossDomain(self.graph, self.reader, self.domains.numbers)
         self.stats = Stats(self.graph)
         self.history = History(self.graph, self.reader)
+        self.words = Words(self.graph, self.types.table)
 
     def all(self) -> tuple[AtOnce, ...]:
         """Every one of them, in the order of their digests."""
         return (
             self.nodes, self.adjacency, self.types, self.domains, self.cross_domain, self.stats, self.history,
+            self.words,
         )  # fmt: skip
 
     @property

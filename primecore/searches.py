@@ -1,0 +1,80 @@
+"""The service's search: checks what is asked, answers from the view of words. Knows nothing of who asks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from primecore import codec
+from primecore.engine import Engine
+from primecore.errors import InvalidArgument
+from primecore.model import Hit
+from primecore.projections.words import Filters, parse_query
+from primecore.writes import check_count
+
+MAX_HITS = 10_000
+MAX_QUERY_WORDS = 1024
+
+Time = datetime | str
+
+
+class Searches:
+    """The verbs that look for words."""
+
+    _engine: Engine
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        type: str | None = None,
+        domain: str | None = None,
+        label: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        created_since: Time | None = None,
+        created_until: Time | None = None,
+        stem: bool = False,
+        explain: bool = False,
+    ) -> list[Hit]:
+        """The `k` nodes and texts that fit the words of a query best, by BM25, the best first; ties by id.
+
+        Names (which count twice), texts, labels and all other strings of a node's properties but the domain are looked
+        at, and the texts of vectors. One word is enough for a hit; words in "quotes" must stand side by side; `word*`
+        is every word that begins so. `stem` takes English plurals for their singulars. Filters come before the best
+        are chosen: `since` and `until` (the first moment that is too late) bound the last change, `created_since` and
+        `created_until` the creation. `explain` cuts a snippet. The first search builds the index. Raises
+        InvalidArgument.
+
+        >>> [(hit.id, hit.text) for hit in prime.search("who is alice?")]
+        [('node:person:alice', 'Alice')]
+        """
+        self._engine.check()
+        if not isinstance(query, str):
+            raise InvalidArgument(f"query: expected text, found {query!r}")
+        if not 1 <= check_count(k, "k") <= MAX_HITS:
+            raise InvalidArgument(f"k: expected an integer from 1 to {MAX_HITS:,}, found {k:,}")
+        filters = Filters(
+            _name(type, "type"),
+            _name(domain, "domain"),
+            _name(label, "label"),
+            _time(created_since, "created_since"),
+            _time(created_until, "created_until"),
+            _time(since, "since"),
+            _time(until, "until"),
+        )
+        asked = parse_query(query, stem)
+        if len(asked.clauses) > MAX_QUERY_WORDS:
+            raise InvalidArgument(f"query: expected at most {MAX_QUERY_WORDS:,} words, found {len(asked.clauses):,}")
+        words = self._engine.views.words
+        return self._engine.untorn_look(lambda: words.search(asked, k, filters, explain))
+
+
+def _name(name: str | None, field: str) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise InvalidArgument(f"{field}: expected a string, found {name!r}")
+    return name
+
+
+def _time(value: Time | None, field: str) -> int | None:
+    return None if value is None else codec.encode_time(value, field)
