@@ -1,8 +1,8 @@
 """Backups of a store and stores out of backups. Reads beside a live owner; knows segments, no event.
 
 A backup is a directory of its own form (docs/format.md, "Backup"): segments cut off behind their last record, and a
-manifest, written last, that lists them with their hashes. Files are copies, never links to the store's own: what damages
-a store's bytes must not reach its backup.
+manifest, written last, that lists them with their hashes. Files are copies, never links to the store's own: what
+damages a store's bytes must not reach its backup.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ def backup(
 ) -> BackupReport:
     """Let the backup in `target` hold every event of the store in `directory` up to a durable position.
 
-    `until` is a position known to be durable; without it, what stands in the log now is brought to stable storage first.
-    The log is checked while it is read: damage is never backed up. Raises StoreNotFound, CorruptLog, InvalidArgument,
-    StoreLocked, DataError, OSError.
+    `until` is a position known to be durable; without it, what stands in the log now is brought to stable storage
+    first. The log is checked while it is read: damage is never backed up. Raises StoreNotFound, CorruptLog,
+    InvalidArgument, StoreLocked, DataError, OSError.
     """
     begun = time.perf_counter()
     directory, target = os.path.abspath(directory), os.path.abspath(target)
@@ -240,7 +240,7 @@ def _copy_segment(storage: Storage, target: str, segment: Segment, old: Part | N
     chain = segment.chain().hex()
     name = f"{segment.base_position:020d}-{segment.last_position:020d}.wal"
     path = os.path.join(target, FOLDER, name)
-    storage.write(path + ".tmp", data)
+    storage.write(path + ".tmp", memoryview(data))
     storage.replace(path + ".tmp", path)
     return Part(
         name, segment.segment_id, segment.base_position, segment.last_position, len(data), chain,
@@ -314,7 +314,9 @@ def _read_part(storage: Storage, source: str, part: Part) -> bytes:
 def _restore_part(new: NewStore, part: Part, data: bytes, path: str) -> None:
     header = _header_of(data)
     before = new.segments[-1] if new.segments else None
-    due = (before.segment_id + 1, before.last_position + 1, before.tail, before.chain()) if before else (1, 1, 0, bytes(16))
+    due = (1, 1, 0, bytes(16))
+    if before is not None:
+        due = (before.segment_id + 1, before.last_position + 1, before.tail, before.chain())
     if (header.segment_id, header.base_position, header.previous_bytes, header.previous_chain) != due:
         raise _damaged(path, "it does not follow the part before it")
     segment = new.copy(header, memoryview(data)[HEADER_BYTES:])

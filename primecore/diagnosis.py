@@ -72,7 +72,8 @@ def store(it: Patient) -> Iterator[Symptom]:
     elif not os.path.isdir(it.path("wal")) and not os.path.exists(it.path(manifest.NAME)):
         strangers = sorted(os.listdir(it.directory)) if os.path.isdir(it.directory) else []
         if strangers:
-            yield Symptom("store", WRONG, f"{it.directory} holds {strangers[0]} and no store", "name another directory")
+            what = f"{it.directory} holds {strangers[0]} and no store"
+            yield Symptom("store", WRONG, what, "name another with --data-dir")
         else:
             yield Symptom("store", NOTE, f"there is no store at {it.directory}", "prime ingest FILE makes one")
     else:
@@ -145,7 +146,9 @@ def space(it: Patient) -> Iterator[Symptom]:
     status = os.statvfs(_existing(it.directory))
     free = status.f_bavail * status.f_frsize
     if free < LOW_SPACE_BYTES:
-        yield Symptom("space", WRONG, f"only {free // MIB:,} MiB are free; appends stop when none are", "free some space")
+        yield Symptom(
+            "space", WRONG, f"only {free // MIB:,} MiB are free; appends stop when none are", "free some space"
+        )
     else:
         yield Symptom("space", FINE, f"{free // MIB:,} MiB are free", "")
 

@@ -171,8 +171,8 @@ class ReplayReport(NamedTuple):
 class Finding(NamedTuple):
     """What does not hold in a store's files. `severity` is "damage", or "note" for what the next opening mends itself.
 
-    `offset` is in bytes of `file`; `position` is the first event it concerns, 0 where it concerns none. `safe` says what
-    it does not touch, `next` what to do.
+    `offset` is in bytes of `file`; `position` is the first event it concerns, 0 where it concerns none. `safe` says
+    what it does not touch, `next` what to do.
     """
 
     code: str
@@ -268,7 +268,7 @@ class RestoreReport(NamedTuple):
 
 
 class Symptom(NamedTuple):
-    """One thing `doctor` looked at. `status` is "fine", "note" or "wrong"; `next` is empty where nothing needs doing."""
+    """One thing `doctor` looked at. `status` is "fine", "note" or "wrong"; `next` is empty where nothing is to do."""
 
     name: str
     status: str

@@ -109,9 +109,7 @@ class NewStore:
         storage = self.storage
         if self.segments:
             sealed = [
-                SealedSegment(
-                    it.segment_id, it.base_position, it.last_position, it.tail, it.chain().hex()
-                )
+                SealedSegment(it.segment_id, it.base_position, it.last_position, it.tail, it.chain().hex())
                 for it in self.segments[:-1]
             ]
             last = self.segments[-1]

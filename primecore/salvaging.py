@@ -194,7 +194,7 @@ class Wreck:
                 or (again is None and last == position + inside - 1)
             )
             if commit_lost:
-                _audit.resume(segment, walk.fault_offset, position + inside)
+                _audit.resume(segment, walk.fault_offset + COMMIT_BYTES, position + inside)
                 yield Run(segment, walk.open_batch, walk.fault_offset, position, position + inside - 1, True)
                 position += inside
             if behind > position:
@@ -202,12 +202,11 @@ class Wreck:
                 found = self._leave_out(segment, walk.open_batch or stop, again[0] if again else segment.end_of_bytes())
                 yield LostRange(position, behind - 1, path, walk.open_batch or stop, reason, found)
             if again is None:
-                if final:
-                    self.torn_bytes += max(segment.end_of_bytes() - max(segment.tail, stop), 0) if not commit_lost else 0
+                if final and behind <= position:
+                    self.torn_bytes += max(segment.end_of_bytes() - segment.tail, 0)
                 return
             position = again[1]
             _audit.resume(segment, *again)
-
 
     def _leave_out(self, segment: Segment, start: int, end: int) -> int:
         """Keep the events that hold in a part that is not copied, as lines that `prime ingest` takes; how many."""
@@ -235,7 +234,9 @@ def solve_seed(data: bytes, crc: int) -> int:
         pivot = next((row for row in rows if row[0] >> bit & 1), None)
         if pivot is None:
             continue
-        rows = [(row[0] ^ pivot[0], row[1] ^ pivot[1]) if row[0] >> bit & 1 else row for row in rows if row is not pivot]
+        rows = [
+            (row[0] ^ pivot[0], row[1] ^ pivot[1]) if row[0] >> bit & 1 else row for row in rows if row is not pivot
+        ]
         if wanted >> bit & 1:
             wanted, seed = wanted ^ pivot[0], seed ^ pivot[1]
     return seed

@@ -46,7 +46,7 @@ class Storage(Protocol):
         """The whole of a small file."""
 
     def read_around(self, path: str) -> tuple[bytes, int]:
-        """The whole of a file whose disk fails in places: zeros where it cannot be read, and how many bytes those are."""
+        """The whole of a file whose disk fails in places, with zeros there, and how many bytes those are."""
 
     def write(self, path: str, data: bytes | memoryview) -> None:
         """Create or replace the contents of a file (0600) and bring them to stable storage."""
@@ -206,8 +206,8 @@ class RealStorage:
         # Taking the lock for a look would let an owner fail that starts at that moment.
         with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii", errors="replace") as table:
             inode = os.stat(path).st_ino
-            held = [line.split() for line in table if "FLOCK" in line]
-            return any(word.rpartition(":")[2] == str(inode) for fields in held for word in fields if word.count(":") == 2)
+            held = [word for line in table if "FLOCK" in line for word in line.split() if word.count(":") == 2]
+            return str(inode) in {word.rpartition(":")[2] for word in held}
         return False
 
     def sync_file(self, path: str) -> None:

@@ -30,6 +30,8 @@ MEASURED = {
     "digest",
     "live_digest",
 }
+MEASURED |= {"path", "source", "report", "store_uuid", "source_uuid", "bytes", "copied_bytes", "bytes_per_second"}
+MEASURED |= {"replayed_digest", "durable_position", "message"}
 MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 
 

@@ -1,4 +1,4 @@
-"""salvage: what holds is there, in order, at its position; what is lost is said; nothing else is there. Never in place."""
+"""salvage: what holds is there, in order, at its position; what is lost is said; nothing else is there."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_intact_events_of_a_lost_batch_are_kept_aside(tmp_path: Path):
     data[data.index(b"e2") + 3] ^= 1
     segment.write_bytes(data)
     report = primecore.salvage(tmp_path / "s", tmp_path / "new")
-    assert [tuple(it)[:2] + (it.intact,) for it in report.lost_ranges] == [(1, 5, 4)]
+    assert [(*tuple(it)[:2], it.intact) for it in report.lost_ranges] == [(1, 5, 4)]
     lines = [json.loads(line) for line in (tmp_path / "new/SALVAGE.jsonl").read_bytes().splitlines()]
     assert [it["payload"]["n"] for it in lines] == [0, 1, 3, 4]
     with primecore.open(tmp_path / "new") as prime:
@@ -222,7 +222,8 @@ def test_bytes_in_a_payload_that_look_like_a_record_are_no_fact():
             forged[4:8] = struct.pack("<I", crc32c(bytes(forged[8:]), crc32c(bytes(forged[:4]), crc32c(salt))))
             for pad in range(8):
                 body = b"x" * pad + bytes(forged)
-                append(log, {"entity_id": "bb", "event_type": "t", "payload": body, "version": (position - 2) * 8 + pad + 1})
+                version = (position - 2) * 8 + pad + 1
+                append(log, {"entity_id": "bb", "event_type": "t", "payload": body, "version": version})
     model = events(disk)
     path = f"/s/wal/{1:020d}.wal"
     starts, at, data = [], 4096, disk.read(path)
