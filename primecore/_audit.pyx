@@ -3,13 +3,13 @@
 Knows segments and records; opens no file, and writes into none but the segment it is told to fill.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from primecore._crc32c cimport crc32c_extend
 from primecore._event cimport CODE_CUSTOM, NONE32, event_t
 from primecore._format cimport (FLAG_BATCH_FIRST, FLAG_IN_BATCH, HEADER_BYTES, KIND_COMMIT, KIND_EVENT, PROMISE_BYTES,
-                                PROMISE_OFFSET_EVEN, PROMISE_OFFSET_ODD, RECORD_BYTES, commit_t, promise_t, record_t)
+                                PROMISE_OFFSET_EVEN, PROMISE_OFFSET_ODD, RECORD_BYTES, promise_t, record_t)
 from primecore._mapping cimport Mapping
 from primecore._memory cimport Epochs
 from primecore._record cimport (RECORD_FINE, chain_extend, commit_write, record_check, record_length, record_publish,

@@ -106,7 +106,7 @@ def salvage(path: AnyPath | None, newdir: AnyPath, *, progress: Progress | None 
     ...     primecore.salvage(f"{folder}/a", f"{folder}/b").lost
     0
     """
-    directory, target = _directory(path), _directory(newdir)
+    directory, target = _directory(path), os.path.realpath(_directory(newdir))
     with _failures(target):
         return salvaging.salvage(RealStorage(), directory, target, progress=progress)
 
@@ -198,7 +198,7 @@ def restore(path: AnyPath, into: AnyPath | None = None, *, progress: Progress | 
     ...     primecore.restore(f"{folder}/b", f"{folder}/c").position
     0
     """
-    source, target = _directory(path), _directory(into)
+    source, target = _directory(path), os.path.realpath(_directory(into))
     with _failures(target):
         return copies.restore(RealStorage(), source, target, progress=progress)
 

@@ -22,7 +22,6 @@ from primecore.storage import Storage
 DAMAGE, NOTE = "damage", "note"
 SALVAGE = "prime repair --salvage NEWDIR"
 OPEN = "open the store for writing"
-NOTHING = "nothing needs doing"
 SECOND_LOOK_S = 0.1
 LOOKS = 4
 MAX_FINDINGS = 200
@@ -187,7 +186,7 @@ class _SegmentCheck:
             return
         except ValueError as error:
             if self.sealed is None and self.next_name is None and self._never_written():
-                yield self._torn(0, "a segment that holds nothing yet")
+                yield from self._torn(0, "a segment that holds nothing yet")
                 self.whole = True
                 return
             self.look.gaps = True
@@ -219,7 +218,10 @@ class _SegmentCheck:
             short = segment.mapping.nbytes < header.segment_bytes and self.sealed is None and self.next_name is None
             what = f"the file has {segment.mapping.nbytes} bytes, its header says {header.segment_bytes}"
             at = min(segment.mapping.nbytes, header.segment_bytes)
-            yield self._torn(at, what) if short else self.finding("length", at, what, position=first)
+            if short:
+                yield from self._torn(at, what)
+            else:
+                yield self.finding("length", at, what, position=first)
         for offset in _audit.damaged_promises(segment):
             yield self.finding("promise", offset, "a promise in the header does not hold; events are not touched by it")
         if self.sealed is not None and header.segment_id != self.sealed.segment_id:
@@ -257,7 +259,7 @@ class _SegmentCheck:
                 return
             again = _audit.next_event(segment, walk.fault_offset + 8, segment.last_position + 1, last)
             if again is None and not self._must_be_whole(segment):
-                yield self._torn(segment.tail, walk.reason)
+                yield from self._torn(segment.tail, walk.reason)
                 return
             self.whole = False
             self.look.gaps = True
@@ -303,13 +305,16 @@ class _SegmentCheck:
             what = f"bytes that are not zero behind the last record, up to offset {end}; no event is touched"
             yield self.finding("tail", end - 1, what)
         elif not any(it.code == "torn_tail" and it.file == self.path for it in self.look.findings):
-            yield self._torn(segment.tail, "bytes of a write that was cut off")
+            yield from self._torn(segment.tail, "bytes of a write that was cut off")
 
-    def _torn(self, offset: int, reason: str) -> Finding:
+    def _torn(self, offset: int, reason: str) -> Iterator[Finding]:
+        """A note on a write that was cut off. Beside an owner there is none: recovery is over, and this is its work."""
+        if self.look.owned:
+            return
         position = self.look.position + 1
-        safe, what = _before(position), f"a torn tail: {reason}; it was never confirmed as durable"
-        then = NOTHING if self.look.owned else f"{OPEN}: the tail is set aside in quarantine/"
-        return Finding("torn_tail", NOTE, self.path, offset, position, what, safe, then)
+        what = f"a torn tail: {reason}; it was never confirmed as durable"
+        then = f"{OPEN}: the tail is set aside in quarantine/"
+        yield Finding("torn_tail", NOTE, self.path, offset, position, what, _before(position), then)
 
 
 # --- the rest

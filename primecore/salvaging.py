@@ -199,8 +199,9 @@ class Wreck:
                 position += inside
             if behind > position:
                 reason = walk.reason or ("a batch without its commit" if walk.open_batch else "the records end here")
-                found = self._leave_out(segment, walk.open_batch or stop, again[0] if again else segment.end_of_bytes())
-                yield LostRange(position, behind - 1, path, walk.open_batch or stop, reason, found)
+                begin, end = walk.open_batch or stop, again[0] if again else segment.end_of_bytes()
+                intact = self._leave_out(segment, begin, end, range(position, behind))
+                yield LostRange(position, behind - 1, path, begin, reason, intact)
             if again is None:
                 if final and behind <= position:
                     self.torn_bytes += max(segment.end_of_bytes() - segment.tail, 0)
@@ -208,9 +209,9 @@ class Wreck:
             position = again[1]
             _audit.resume(segment, *again)
 
-    def _leave_out(self, segment: Segment, start: int, end: int) -> int:
+    def _leave_out(self, segment: Segment, start: int, end: int, lost: range) -> int:
         """Keep the events that hold in a part that is not copied, as lines that `prime ingest` takes; how many."""
-        found = _audit.events_holding(segment, start, end)
+        found = [it for it in _audit.events_holding(segment, start, end) if it[0] in lost]
         for position, version, event_id, event_type, entity, time_us, payload, metadata in found:
             head = {
                 "position": position, "version": version, "event_id": str(uuid.UUID(bytes=event_id)),

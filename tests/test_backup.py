@@ -264,6 +264,16 @@ def test_places_that_are_refused(tmp_path: Path):
         prime.backup(tmp_path / "c")
 
 
+def test_a_link_to_an_empty_directory_is_followed(tmp_path: Path):
+    with primecore.open(tmp_path / "s") as prime:
+        prime.append("t", "x")
+        prime.backup(tmp_path / "b")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    primecore.restore(tmp_path / "b", tmp_path / "link")
+    assert (tmp_path / "disk/MANIFEST").exists() and (tmp_path / "link").is_symlink()
+
+
 def test_two_runs_do_not_write_into_one_place():
     disk = build()
     copies.backup(disk, "/s", "/b")
