@@ -91,7 +91,7 @@ def owner(it: Patient) -> Iterator[Symptom]:
         note = read if isinstance(read, dict) else {}
     if it.owned:
         who = lock.owner(it.storage, it.directory)
-        yield Symptom("owner", FINE, f"{who} has it open for writing; others may read", "")
+        yield Symptom("owner", FINE, f"open for writing by {who}; others may read", "")
         return
     pid, same_boot = note.get("pid"), note.get("boot_id") == lock.boot_id()
     if isinstance(pid, int) and same_boot and _alive(pid):

@@ -235,6 +235,9 @@ def test_a_backup_that_is_ahead_of_the_store_is_kept():
         early.make_directory(os.path.dirname(f"/b/{name}"))
         early.write(f"/b/{name}", disk.read(f"/b/{name}"))
     before = early.read("/b/BACKUP")
+    ends = [int(name[:20]) - 1 for name in disk.names("/s/wal")][1:]
+    with pytest.raises(primecore.DataError, match="parted"):
+        copies.backup(disk, "/s", "/b", until=ends[-1])  # all it has is there, but whole segments fewer
     with pytest.raises(primecore.DataError, match="parted"):
         copies.backup(early, "/s", "/b")
     grow(early, 2, count=40)  # as long again, with other events

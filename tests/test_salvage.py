@@ -145,6 +145,17 @@ def test_a_damaged_header_costs_nothing(which: int, offset: int):
     assert check(disk, model, salvage(disk)) == []
 
 
+def test_a_damaged_header_and_first_record_cost_that_record():
+    disk = build()
+    model, groups = events(disk), batches(disk)
+    name = disk.names("/s/wal")[1]
+    for offset in (50, 4096 + 20):
+        disk.patch(f"/s/wal/{name}", offset, bytes([disk.read(f"/s/wal/{name}")[offset] ^ 0x10]))
+    lost = check(disk, model, salvage(disk))
+    first, last = groups.get(int(name[:20]), (int(name[:20]),) * 2)
+    assert lost == list(range(first, last + 1))
+
+
 def test_a_header_that_is_gone_costs_nothing():
     disk = build()
     model = events(disk)

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ from wal_kit import append, append_batch, event
 
 import primecore
 from primecore import checking, manifest
+from primecore._crc32c import crc32c
+from primecore._mapping import Mapping
 from primecore.log import Log
 from primecore.memory_storage import MemoryStorage
 from primecore.segments import SegmentSizes
@@ -279,3 +282,41 @@ def test_it_is_quick_to_say_that_there_is_no_store(tmp_path: Path):
 
 def test_the_shape_of_the_report_is_json():
     assert json.dumps(checking.check_store(build(), "/s").findings) == "[]"
+
+
+def test_damage_that_only_one_look_sees_is_no_finding():
+    """What an owner is writing may be half there for a moment."""
+
+    class Flickering(MemoryStorage):
+        looks = 0
+
+        def map(self, path: str, **how: bool) -> Mapping:
+            mapping = super().map(path, **how)
+            if path.endswith(f"{1:020d}.wal"):
+                self.looks += 1
+                if self.looks == 1:
+                    mapping = Mapping.memory(len(mapping))
+                    memoryview(mapping)[:] = self.read(path)
+                    memoryview(mapping)[5000] ^= 1
+            return mapping
+
+    disk = build()
+    flickering = Flickering()
+    flickering.directories = disk.directories
+    assert checking.check_store(flickering, "/s").findings == [] and flickering.looks == 2
+
+
+def test_events_changed_with_their_checksums_are_found():
+    """Someone who knows how records are made changes one: its segment's hash and the next one's chain say so."""
+    disk = build()
+    names = disk.names("/s/wal")
+    path = f"/s/wal/{names[0]}"
+    data = bytearray(disk.read(path))
+    (length,) = struct.unpack_from("<I", data, 4096)
+    data[4096 + 16] ^= 1  # its time
+    seed = crc32c(bytes(data[72:80]))
+    crc = crc32c(bytes(data[4096 + 8 : 4096 + length]), crc32c(bytes(data[4096:4100]), seed))
+    struct.pack_into("<I", data, 4100, crc)
+    disk.patch(path, 0, bytes(data))
+    found = damage(checking.check_store(disk, "/s"))
+    assert [(it.code, it.file) for it in found] == [("chain", path), ("chain", f"/s/wal/{names[1]}")]
