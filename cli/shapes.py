@@ -183,7 +183,8 @@ SYMPTOM_COLUMNS = [Column("status"), Column("name"), Column("message", "text"), 
 
 def verify(it: VerifyReport) -> Shape:
     """Every field of the report, findings as objects."""
-    return {**it._asdict(), "findings": [finding._asdict() for finding in it.findings]}
+    findings = [finding._asdict() for finding in it.findings]
+    return {**it._asdict(), "findings": findings, "quarantine": list(it.quarantine)}
 
 
 def finding_rows(it: VerifyReport) -> list[tuple[Any, ...]]:
@@ -193,7 +194,8 @@ def finding_rows(it: VerifyReport) -> list[tuple[Any, ...]]:
 
 def salvage(it: SalvageReport) -> Shape:
     """Every field of the report, lost ranges as objects."""
-    return {**it._asdict(), "lost_ranges": [lost._asdict() for lost in it.lost_ranges]}
+    lost_ranges = [lost._asdict() for lost in it.lost_ranges]
+    return {**it._asdict(), "lost_ranges": lost_ranges, "left_out": list(it.left_out)}
 
 
 def doctor(it: Diagnosis) -> Shape:

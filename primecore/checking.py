@@ -107,6 +107,7 @@ def check_manifest(look: Look) -> Iterator[Finding]:
         return
     look.first_position = look.known.first_position
     look.promised = look.known.durable_position
+    look.gaps = look.first_position != 1  # versions begin where nobody here can see
     before: SealedSegment | None = None
     for sealed in look.known.segments:
         follows = before is None or (sealed.segment_id, sealed.base_position) == (

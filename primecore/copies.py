@@ -23,7 +23,7 @@ from primecore.errors import CorruptLog, DataError, InvalidArgument, StoreLocked
 from primecore.finder import Finder, segment_name
 from primecore.manifest import Manifest
 from primecore.model import BackupReport, RestoreReport
-from primecore.newstore import NewStore
+from primecore.newstore import NewStore, check_from_first
 from primecore.recovery import refusal
 from primecore.storage import Storage
 
@@ -148,6 +148,7 @@ def _find_once(storage: Storage, directory: str, until: int | None) -> Finder:
     known = manifest.load(storage, directory) if storage.is_directory(directory) else None
     if known is None:
         raise StoreNotFound(f"there is no store in {directory}", hint="check the path")
+    check_from_first(known, directory)
     if until is None:
         # The end is looked for first and synced then: all that was found is durable, whatever comes behind it.
         until = _look(storage, directory, known).last_position

@@ -14,7 +14,7 @@ from typing import Self
 
 from primecore import lock, manifest
 from primecore._segment import Segment, SegmentHeader
-from primecore.errors import InvalidArgument, StoreLocked
+from primecore.errors import DataError, InvalidArgument, StoreLocked
 from primecore.finder import segment_name
 from primecore.manifest import Manifest, SealedSegment
 from primecore.segments import SegmentSizes, create_store, new_header
@@ -29,6 +29,15 @@ def check_free(storage: Storage, target: str) -> None:
     if taken or (storage.is_directory(target) and storage.is_directory(os.path.join(target, "wal"))):
         raise InvalidArgument(
             f"{target} is not empty; nothing was changed", hint="name a directory that does not exist yet"
+        )
+
+
+def check_from_first(known: Manifest, directory: str) -> None:
+    """Raises DataError where segments hold only the later part of the log: a copy of them would not be the store."""
+    if known.first_position != 1:
+        raise DataError(
+            f"the segments of {directory} begin at position {known.first_position}, not at 1; nothing was changed",
+            hint="copy the whole directory while the store is closed",
         )
 
 

@@ -26,7 +26,7 @@ from primecore.checking import Progress
 from primecore.errors import CorruptLog, StoreNotFound
 from primecore.manifest import Manifest, SealedSegment
 from primecore.model import LostRange, SalvageReport
-from primecore.newstore import NewStore
+from primecore.newstore import NewStore, check_from_first
 from primecore.segments import SegmentSizes
 from primecore.storage import Storage
 
@@ -66,6 +66,8 @@ class Wreck:
             self.left_out.append(error.message)
         if self.known is None:
             self.left_out.append("without MANIFEST, whole segments missing at the end cannot be told")
+        else:
+            check_from_first(self.known, directory)
         names = [name for name in storage.names(self.wal) if name.endswith(".wal") and name[:20].isdecimal()]
         self.names = names
         self.sizes = {name: storage.identity(os.path.join(self.wal, name))[1] for name in names}

@@ -28,7 +28,7 @@ from test_verify import OWNER, TINY, build, numbered
 from wal_kit import append, append_batch
 
 import primecore
-from primecore import checking, copies
+from primecore import checking, copies, manifest, salvaging
 from primecore._mapping import Faults
 from primecore.errors import PrimeError
 from primecore.log import Log
@@ -285,6 +285,21 @@ def test_two_runs_do_not_write_into_one_place():
         copies.backup(disk, "/s", "/b")
     held.close()
     copies.backup(disk, "/s", "/b")
+
+
+def test_a_log_without_its_beginning_is_not_copied_as_if_it_were_whole():
+    disk = build()
+    known = manifest.load(disk, "/s")
+    assert known is not None
+    disk.remove(f"/s/wal/{disk.names('/s/wal')[0]}")
+    later = known._replace(segments=known.segments[1:], first_position=known.segments[1].base_position)
+    manifest.store(disk, "/s", later)
+    assert checking.check_store(disk, "/s").findings == []
+    with pytest.raises(primecore.DataError, match="begin at position"):
+        copies.backup(disk, "/s", "/b")
+    with pytest.raises(primecore.DataError, match="begin at position"):
+        salvaging.salvage(disk, "/s", "/new")
+    assert not disk.is_directory("/new.part") and not disk.is_directory("/b")
 
 
 def test_an_empty_store():

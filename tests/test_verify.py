@@ -268,6 +268,8 @@ def test_the_command_says_no_with_exit_code_1(tmp_path: Path, monkeypatch: pytes
     assert result.code == 1 and not result.document["ok"] and result.document["digest"] is None
     finding = result.document["findings"][0]
     assert (finding["file"], finding["offset"], finding["position"]) == (str(segment), 4096, 1)
+    answer = prime("stats")  # reading goes on to the damage, and says so
+    assert answer.code == 0 and "the log is damaged" in answer.err and str(segment) in answer.err
     shown = prime("verify")
     assert shown.code == 1 and str(segment) in shown.out and "prime repair --salvage" in shown.out
     assert "damage" in shown.err

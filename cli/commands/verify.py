@@ -33,5 +33,6 @@ def command(settings: Settings, /, log_only: bool) -> int:
         return EXIT_FINE
     if not settings.json:
         damaged = sum(finding.severity == "damage" for finding in report.findings)
-        note(f"{damaged} findings of damage" if damaged else "the views are not what the log says: report this")
+        places = "1 place is" if damaged == 1 else f"{damaged} places are"
+        note(f"{places} damaged" if damaged else "the views are not what the log says: report this")
     return EXIT_NO
