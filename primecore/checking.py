@@ -7,6 +7,7 @@ another kind of file takes one more entry. Knows files and records; opens no sto
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -58,6 +59,17 @@ class Look:
                 if len(self.findings) < MAX_FINDINGS:
                     self.findings.append(finding)
         return self
+
+    def reach(self, segment: Segment | None, names: list[str]) -> int:
+        """The last position that any promise speaks of: known ones, those of `segment`, and of files behind it."""
+        reach = self.promised
+        if segment is not None:
+            reach = max(reach, segment.promised_position, segment.promises_behind(segment.tail))
+        for name in names:
+            with contextlib.suppress(OSError, ValueError):
+                later = Segment.open(self.storage.map(os.path.join(self.wal, name), writable=False))
+                reach = max(reach, later.promised_position, later.promises_behind(HEADER_BYTES))
+        return reach
 
     def step(self, nbytes: int, events: int) -> None:
         """Say how far it is."""
@@ -138,20 +150,32 @@ def check_segments(look: Look) -> Iterator[Finding]:
     before: Segment | None = None
     whole = True
     every = sorted({*names, *sealed})
+    torn = False
     for number, name in enumerate(every):
         if name not in sizes:
             it = sealed[name]
             yield _missing(look, name, f"a sealed segment is missing (positions up to {it.last_position})")
             before, whole, look.position, look.gaps = None, False, it.last_position, True
             continue
-        walker = _SegmentCheck(look, name, sealed.get(name), every[number + 1] if number + 1 < len(every) else None)
+        if before is not None and name not in sealed and whole and int(name[:20]) != look.position + 1:
+            # Its predecessor never reached the disk: torn, unless a promise says that it did.
+            if look.reach(None, every[number:]) > look.position:
+                yield _missing(look, segment_name(look.position + 1), "a segment is missing")
+            else:
+                yield from torn_tail(look, os.path.join(look.wal, name), 0, "the segment before it is missing")
+                torn = True
+                break
+            before, whole, look.gaps = None, False, True
+        walker = _SegmentCheck(look, name, sealed.get(name), every[number + 1 :])
         yield from walker.run(before if whole else None)
-        before, whole = walker.segment, walker.whole
+        before, whole, torn = walker.segment, walker.whole, walker.torn
         look.segments += 1
         look.step(sizes[name], look.position)
+        if torn:
+            break  # what stands behind a torn tail is set aside with it
     if look.known is not None and (not every or every[-1] in sealed):
         yield _missing(look, segment_name(look.position + 1), "the segment behind the sealed ones is missing")
-    elif look.promised > look.position and whole:
+    elif look.promised > look.position and whole and not torn:
         path = os.path.join(look.wal, every[-1])
         offset = before.tail if before is not None else 0
         what = f"the log ends here, but events up to position {look.promised} were on stable storage"
@@ -166,8 +190,10 @@ def _missing(look: Look, name: str, what: str) -> Finding:
 class _SegmentCheck:
     """The checks of one segment file."""
 
-    def __init__(self, look: Look, name: str, sealed: SealedSegment | None, next_name: str | None) -> None:
-        self.look, self.sealed, self.next_name = look, sealed, next_name
+    def __init__(self, look: Look, name: str, sealed: SealedSegment | None, later: list[str]) -> None:
+        self.look, self.sealed, self.later = look, sealed, later
+        self.next_name = later[0] if later else None
+        self.torn = False
         self.path = os.path.join(look.wal, name)
         self.base_position = int(name[:20]) if name[:20].isdecimal() else 0
         self.segment: Segment | None = None
@@ -186,8 +212,9 @@ class _SegmentCheck:
             yield unreadable(self.path, error)
             return
         except ValueError as error:
-            if self.sealed is None and self.next_name is None and self._never_written():
-                yield from self._torn(0, "a segment that holds nothing yet")
+            unwritten = self.sealed is None and self.look.segments and self._never_written()
+            if unwritten and self.look.reach(None, self.later) <= self.look.position:
+                yield from self._tear(0, "a segment that holds nothing yet")
                 self.whole = True
                 return
             self.look.gaps = True
@@ -220,7 +247,7 @@ class _SegmentCheck:
             what = f"the file has {segment.mapping.nbytes} bytes, its header says {header.segment_bytes}"
             at = min(segment.mapping.nbytes, header.segment_bytes)
             if short:
-                yield from self._torn(at, what)
+                yield from torn_tail(self.look, self.path, at, what)
             else:
                 yield self.finding("length", at, what, position=first)
         for offset in _audit.damaged_promises(segment):
@@ -249,37 +276,27 @@ class _SegmentCheck:
                 offset, position, expected, found = jump
                 what = f"the event has version {found}, the next of its entity is {expected}"
                 yield self.finding("version", offset, what, position=position)
-            if not walk.fault:
-                if walk.open_batch and self._must_be_whole(segment):
-                    self.whole = False
-                    yield self.finding("record", walk.open_batch, "a batch without its commit")
-                return
             if self.sealed is not None and segment.tail == self.sealed.used_bytes:
-                return  # bytes behind the end, which `_end` tells of
-            if self._moved_on(segment) and self.sealed is None:
+                return  # what may stand behind the end, `_end` tells of
+            if self.sealed is None and self._moved_on(segment):
                 return
-            again = _audit.next_event(segment, walk.fault_offset + 8, segment.last_position + 1, last)
-            if again is None and not self._must_be_whole(segment):
-                yield from self._torn(segment.tail, walk.reason)
+            if not walk.fault and not walk.open_batch:
+                return
+            stop = walk.fault_offset if walk.fault else walk.open_batch
+            reason = walk.reason or "a batch without its commit"
+            if self.sealed is None and self.look.reach(segment, self.later) <= segment.last_position:
+                yield from self._tear(segment.tail, reason)
                 return
             self.whole = False
             self.look.gaps = True
-            inside = _audit.batch_events(segment, walk.open_batch, walk.fault_offset) if walk.open_batch else 0
+            inside = _audit.batch_events(segment, walk.open_batch, stop) if walk.open_batch else 0
             position = max(begun, segment.last_position + 1) + inside
-            yield self.finding("record", walk.fault_offset, walk.reason, position=position)
+            yield self.finding("record", stop, reason, position=position)
+            again = _audit.next_event(segment, stop + 8, segment.last_position + 1, last)
             if again is None or len(self.look.findings) >= MAX_FINDINGS:
                 self.look.position = self.sealed.last_position if self.sealed else self.look.position
                 return
             _audit.resume(segment, *again)
-
-    def _must_be_whole(self, segment: Segment) -> bool:
-        """Whether the log says more events than were found in this segment."""
-        if self.sealed is not None:
-            return segment.last_position < self.sealed.last_position
-        promised = max(self.look.promised, segment.promised_position)
-        if self.next_name is not None and not self._moved_on(segment):
-            return int(self.next_name[:20]) - 1 <= promised or promised > segment.last_position
-        return promised > segment.last_position
 
     def _moved_on(self, segment: Segment) -> bool:
         return self.next_name == segment_name(segment.last_position + 1) and segment.event_count > 0
@@ -301,21 +318,27 @@ class _SegmentCheck:
         end = segment.end_of_bytes()
         if end <= segment.tail:
             return
-        final = sealed is not None or self._moved_on(segment) or segment.clean_bytes == segment.tail
-        if final and not (self.look.owned and sealed is None):
+        if sealed is None and self._moved_on(segment):
+            return  # a batch that went along into the next segment; recovery or the sync that seals it blanks this
+        if sealed is not None:
             what = f"bytes that are not zero behind the last record, up to offset {end}; no event is touched"
             yield self.finding("tail", end - 1, what)
         elif not any(it.code == "torn_tail" and it.file == self.path for it in self.look.findings):
-            yield from self._torn(segment.tail, "bytes of a write that was cut off")
+            yield from self._tear(segment.tail, "bytes of a write that was cut off")
 
-    def _torn(self, offset: int, reason: str) -> Iterator[Finding]:
-        """A note on a write that was cut off. Beside an owner there is none: recovery is over, and this is its work."""
-        if self.look.owned:
-            return
-        position = self.look.position + 1
-        what = f"a torn tail: {reason}; it was never confirmed as durable"
-        then = f"{OPEN}: the tail is set aside in quarantine/"
-        yield Finding("torn_tail", NOTE, self.path, offset, position, what, _before(position), then)
+    def _tear(self, offset: int, reason: str) -> Iterator[Finding]:
+        self.torn = True
+        yield from torn_tail(self.look, self.path, offset, reason)
+
+
+def torn_tail(look: Look, path: str, offset: int, reason: str) -> Iterator[Finding]:
+    """A note on a write that was cut off. Beside an owner there is none: recovery is over, and this is its work."""
+    if look.owned:
+        return
+    position = look.position + 1
+    what = f"a torn tail: {reason}; it was never confirmed as durable"
+    then = f"{OPEN}: the tail is set aside in quarantine/"
+    yield Finding("torn_tail", NOTE, path, offset, position, what, _before(position), then)
 
 
 # --- the rest

@@ -19,7 +19,7 @@ PROMISED = {
     "neighbors": ["nodes", "edges", "ns", "p50_ratio"],
     "memory": ["nodes", "edges", "bytes_per_node", "bytes_per_edge", "memory_bytes"],
     "reopen": ["mixed", "graph"],
-    "verify": ["read_s_per_gib", "verify_log_s_per_gib", "verify_s_per_gib", "recover_log_s_per_gib", "recover_s_per_gib"],
+    "verify": [f"{work}_s_per_gib" for work in ("read", "verify_log", "verify", "recover_log", "recover", "backup")],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 
