@@ -95,7 +95,7 @@ def test_every_flipped_byte_of_a_closed_store_is_found_and_placed():
             found = checking.check_store(disk, "/s").findings
             disk.patch(path, offset, data[offset : offset + 1])
             # What lies behind the end of the last segment may be a write that power loss cut off: then it is a note.
-            assert path == last and offset >= 4096 or any(it.severity == "damage" for it in found), (path, offset)
+            assert (path == last and offset >= 4096) or any(it.severity == "damage" for it in found), (path, offset)
             assert found, f"{path}, offset {offset}"
             assert all(it.file.startswith("/s/") and it.safe and it.next and it.what for it in found)
             assert any(it.file == path for it in found), f"{path}, offset {offset}: {found}"
