@@ -41,6 +41,11 @@ root = LazyGroup(
         "events": entry("events"),
         "stats": entry("stats"),
         "replay": entry("replay"),
+        "verify": entry("verify"),
+        "doctor": entry("doctor"),
+        "backup": entry("backup"),
+        "restore": entry("restore"),
+        "repair": entry("repair", "salvage"),
     },
 )
 

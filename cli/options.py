@@ -134,9 +134,12 @@ def open_store(settings: Settings, *, write: bool = False, **arguments: Any) -> 
     import primecore
 
     if not write:
-        return primecore.open(settings.data_dir, read_only=True, **arguments)
-    store = primecore.open(settings.data_dir, create=True, **arguments)
-    message = getattr(store.recovery, "message", "")
+        store = primecore.open(settings.data_dir, read_only=True, **arguments)
+        # A torn tail is no news to a reader: beside an owner it is the write of this moment.
+        message = store.recovery.message if store.recovery is not None and store.recovery.damaged else ""
+    else:
+        store = primecore.open(settings.data_dir, create=True, **arguments)
+        message = getattr(store.recovery, "message", "")
     if message:
         note(message)
     return store

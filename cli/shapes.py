@@ -8,7 +8,9 @@ from typing import Any
 from primecore.cli.jsontext import rfc3339
 from primecore.cli.render import Column
 from primecore.model import (
+    BackupReport,
     CrossDomain,
+    Diagnosis,
     DistantNeighbor,
     Domain,
     Edge,
@@ -19,8 +21,11 @@ from primecore.model import (
     Node,
     Path,
     ReplayReport,
+    RestoreReport,
+    SalvageReport,
     Stats,
     Subgraph,
+    VerifyReport,
 )
 
 Shape = dict[str, Any]
@@ -160,3 +165,55 @@ def replay(it: ReplayReport) -> Shape:
         "live_digest": it.live_digest,
         "equal": it.equal,
     }
+
+
+FINDING_COLUMNS = [
+    Column("severity"),
+    Column("file", "id"),
+    Column("offset", "number"),
+    Column("position", "number"),
+    Column("what", "text"),
+    Column("safe", "text"),
+    Column("next", "text"),
+]
+LOST_COLUMNS = [
+    Column("first_position", "number"),
+    Column("last_position", "number"),
+    Column("file", "id"),
+    Column("offset", "number"),
+    Column("reason", "text"),
+    Column("intact", "count"),
+]
+SYMPTOM_COLUMNS = [Column("status"), Column("name"), Column("message", "text"), Column("next", "text")]
+
+
+def verify(it: VerifyReport) -> Shape:
+    """Every field of the report, findings as objects."""
+    findings = [finding._asdict() for finding in it.findings]
+    return {**it._asdict(), "findings": findings, "quarantine": list(it.quarantine)}
+
+
+def finding_rows(it: VerifyReport) -> list[tuple[Any, ...]]:
+    """The findings as rows under `FINDING_COLUMNS`."""
+    return [tuple(getattr(finding, column.name) for column in FINDING_COLUMNS) for finding in it.findings]
+
+
+def salvage(it: SalvageReport) -> Shape:
+    """Every field of the report, lost ranges as objects."""
+    lost_ranges = [lost._asdict() for lost in it.lost_ranges]
+    return {**it._asdict(), "lost_ranges": lost_ranges, "left_out": list(it.left_out)}
+
+
+def doctor(it: Diagnosis) -> Shape:
+    """The verdict, and every symptom as an object."""
+    return {**it._asdict(), "symptoms": [symptom._asdict() for symptom in it.symptoms]}
+
+
+def backup(it: BackupReport) -> Shape:
+    """Every field of the report, under its own name."""
+    return it._asdict()
+
+
+def restore(it: RestoreReport) -> Shape:
+    """Every field of the report, under its own name."""
+    return it._asdict()

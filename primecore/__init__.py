@@ -35,33 +35,44 @@ from primecore.errors import (
     VersionConflict,
 )
 from primecore.model import (
+    BackupReport,
     CrossDomain,
+    Diagnosis,
     DistantNeighbor,
     Domain,
     Edge,
     Event,
+    Finding,
     Hit,
     IngestReport,
+    LostRange,
     Neighbor,
     Node,
     ParkedProjection,
     Path,
     Receipt,
     ReplayReport,
+    RestoreReport,
+    SalvageReport,
     Stats,
     Subgraph,
+    Symptom,
+    VerifyReport,
 )
 
 if TYPE_CHECKING:
+    from primecore.care import backup, doctor, restore, salvage, verify
     from primecore.projections.base import Projection
     from primecore.service import Prime, open
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BackupReport",
     "CorruptLog",
     "CrossDomain",
     "DataError",
+    "Diagnosis",
     "DiskFull",
     "DistantNeighbor",
     "Domain",
@@ -69,12 +80,14 @@ __all__ = [
     "EdgeNotFound",
     "EnvironmentFailure",
     "Event",
+    "Finding",
     "Hit",
     "IdempotencyConflict",
     "IngestReport",
     "InvalidArgument",
     "InvalidEvent",
     "LimitExceeded",
+    "LostRange",
     "MisuseError",
     "Neighbor",
     "Node",
@@ -87,6 +100,8 @@ __all__ = [
     "Projection",
     "Receipt",
     "ReplayReport",
+    "RestoreReport",
+    "SalvageReport",
     "Stats",
     "StorageFailure",
     "StoreClosed",
@@ -95,11 +110,23 @@ __all__ = [
     "StoreNotFound",
     "StorePoisoned",
     "Subgraph",
+    "Symptom",
+    "VerifyReport",
     "VersionConflict",
+    "backup",
+    "doctor",
     "open",
+    "restore",
+    "salvage",
+    "verify",
 ]
 
-_LAZY = {"Prime": "primecore.service", "open": "primecore.service", "Projection": "primecore.projections.base"}
+_LAZY = {
+    "Prime": "primecore.service",
+    "open": "primecore.service",
+    "Projection": "primecore.projections.base",
+    **dict.fromkeys(("backup", "doctor", "restore", "salvage", "verify"), "primecore.care"),
+}
 
 
 if not TYPE_CHECKING:  # a checker that saw it would take any name for one of ours

@@ -229,7 +229,8 @@ class Finder:
                 raise self._stop(name, segment.tail, reason, damaged=False)
             if number + 1 < len(names):
                 raise self._stop(name, segment.tail, "the records end before the next segment begins", damaged=False)
-            if self.writable and not self.clean and segment.end_of_bytes() > segment.tail:
+            # Also behind a clean mark: power loss may have taken the word that it holds no more, and kept later bytes.
+            if self.writable and segment.end_of_bytes() > segment.tail:
                 raise self._stop(name, segment.tail, "bytes of a record that was cut off", damaged=False)
 
     def _link(self, name: str, segment: Segment) -> None:

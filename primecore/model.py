@@ -180,3 +180,119 @@ class ReplayReport(NamedTuple):
     digest: str
     live_digest: str | None
     equal: bool | None
+
+
+class Finding(NamedTuple):
+    """What does not hold in a store's files. `severity` is "damage", or "note" for what the next opening mends itself.
+
+    `offset` is in bytes of `file`; `position` is the first event it concerns, 0 where it concerns none. `safe` says
+    what it does not touch, `next` what to do.
+    """
+
+    code: str
+    severity: str
+    file: str
+    offset: int
+    position: int
+    what: str
+    safe: str
+    next: str
+
+
+class VerifyReport(NamedTuple):
+    """What `verify` found. `ok` is false if any finding is damage or the digests differ.
+
+    `position` is the last event found, `durable_position` how far promises on disk reach. `digest` and
+    `replayed_digest` are None where projections were not compared.
+    """
+
+    ok: bool
+    path: str
+    events: int
+    position: int
+    durable_position: int
+    segments: int
+    bytes: int
+    seconds: float
+    bytes_per_second: float
+    findings: tuple[Finding, ...]
+    quarantine: tuple[str, ...]
+    digest: str | None
+    replayed_digest: str | None
+
+
+class LostRange(NamedTuple):
+    """Positions whose events could not be copied, and where they should have stood.
+
+    `intact` counts those among them that are whole but belong to a batch that is not.
+    """
+
+    first_position: int
+    last_position: int
+    file: str
+    offset: int
+    reason: str
+    intact: int
+
+
+class SalvageReport(NamedTuple):
+    """What `salvage` copied. Positions did not move: each lost one holds an event that says so.
+
+    `renumbered` counts events whose version changed because an earlier one of their entity is lost.
+    """
+
+    path: str
+    source: str
+    store_uuid: str
+    source_uuid: str
+    position: int
+    events: int
+    lost: int
+    lost_ranges: tuple[LostRange, ...]
+    torn_bytes: int
+    renumbered: int
+    left_out: tuple[str, ...]
+    report: str
+
+
+class BackupReport(NamedTuple):
+    """What `backup` did: the backup at `path` now holds every event up to `position`."""
+
+    path: str
+    store_uuid: str
+    position: int
+    segments: int
+    bytes: int
+    copied_segments: int
+    copied_bytes: int
+    seconds: float
+
+
+class RestoreReport(NamedTuple):
+    """What `restore` made: the store at `path`, with an identity of its own, holds every event up to `position`."""
+
+    path: str
+    source: str
+    store_uuid: str
+    source_uuid: str
+    position: int
+    segments: int
+    bytes: int
+    seconds: float
+
+
+class Symptom(NamedTuple):
+    """One thing `doctor` looked at. `status` is "fine", "note" or "wrong"; `next` is empty where nothing is to do."""
+
+    name: str
+    status: str
+    message: str
+    next: str
+
+
+class Diagnosis(NamedTuple):
+    """What `doctor` says of a store. `ok` is false if any symptom is "wrong"."""
+
+    ok: bool
+    path: str
+    symptoms: tuple[Symptom, ...]

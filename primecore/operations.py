@@ -21,12 +21,16 @@ class Field(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One use case: a method of `primecore.Prime` with this name, taking these fields as arguments."""
+    """One use case: a method of `primecore.Prime` with this name, taking these fields as arguments.
+
+    `on_path`: a function of the package instead, for files that are no open store; its fields hold every path it takes.
+    """
 
     name: str
     summary: str
     fields: tuple[Field, ...]
     writes: bool
+    on_path: bool = False
 
     def field(self, name: str) -> Field:
         """The field called `name`. Raises `KeyError`."""
@@ -321,4 +325,40 @@ _READS = (
     ),
 )
 
-OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (*_WRITES, *_READS)}
+_CARE = (
+    Operation(
+        "verify",
+        "Check every byte of the store's files, and the views against the log",
+        (Field("log_only", "boolean", "check the files, and fold nothing", default=False),),
+        False,
+    ),
+    Operation("doctor", "Say what is wrong with the store or around it, and what to do", (), False),
+    Operation(
+        "backup",
+        "Copy what is new to a backup, also while another process writes",
+        (Field("target", "path", "directory of the backup", required=True),),
+        False,
+    ),
+    Operation(
+        "restore",
+        "Make a new store out of a backup",
+        (
+            Field("path", "path", "directory of the backup", required=True),
+            Field("into", "path", "directory of the new store"),
+        ),
+        True,
+        on_path=True,
+    ),
+    Operation(
+        "salvage",
+        "Copy what holds of a damaged store into a new one",
+        (
+            Field("path", "path", "directory of the damaged store", required=True),
+            Field("newdir", "path", "directory of the new store, which does not exist yet", required=True),
+        ),
+        True,
+        on_path=True,
+    ),
+)
+
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (*_WRITES, *_READS, *_CARE)}

@@ -78,6 +78,8 @@ def recover(storage: Storage, directory: str, known: Manifest, written: bool) ->
         finder.segments[-1].promise(finder.last_position, False)
     else:
         for segment in finder.segments[len(known.segments) :]:
+            # A batch may have moved on to the next segment; what is left of it here is nobody's.
+            segment.blank_tail()
             segment.mapping.sync()
         storage.sync_directory(wal)
     finder.segments[-1].mapping.expect_writes()

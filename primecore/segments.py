@@ -244,8 +244,10 @@ class FileSegments:
         self.manifest = known
 
 
-def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manifest:
-    """Make the first segment, then the manifest that says so. Raises CorruptLog, OSError."""
+def create_store(
+    storage: Storage, directory: str, sizes: SegmentSizes, known: Manifest | None = None
+) -> Manifest:
+    """Make the first segment, then the manifest that says so (`known`, else a new one). Raises CorruptLog, OSError."""
     wal = os.path.join(directory, "wal")
     storage.make_directory(wal)
     for name in storage.names(wal):
@@ -256,7 +258,7 @@ def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manif
         if any(memoryview(storage.map(path, writable=False))[4096:8192]):
             raise _lost_manifest(directory, path)
         storage.remove(path)
-    known = Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)
+    known = known or Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)
     path = os.path.join(wal, segment_name(1))
     storage.prepare(path + ".tmp", sizes.first_bytes)
     mapping = storage.map(path + ".tmp", writable=True, fresh=True)

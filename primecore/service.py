@@ -11,14 +11,16 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, overload
 
-from primecore import _batch, config
+from primecore import _batch, care, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
 from primecore.ingest import Progress
 from primecore.model import (
+    BackupReport,
     CrossDomain,
+    Diagnosis,
     DistantNeighbor,
     Domain,
     Edge,
@@ -28,6 +30,7 @@ from primecore.model import (
     ReplayReport,
     Stats,
     Subgraph,
+    VerifyReport,
 )
 from primecore.projections.base import Projection
 from primecore.searches import Searches
@@ -351,6 +354,31 @@ class Prime(Writes, Searches):
         if into is not None:
             self._copy(into, report.position)
         return report
+
+    # Care.
+
+    def verify(self, *, log_only: bool = False, progress: Progress | None = None) -> VerifyReport:
+        """Checks every byte of the files, and the live projections against a fresh fold; see `primecore.verify`."""
+        self._engine.check()
+        report = care.verify(self._engine.settings.path or config.MEMORY, log_only=True, progress=progress)
+        if log_only or not report.ok:
+            return report
+        live, replayed = care.digests(self._engine)
+        return report._replace(ok=live == replayed, digest=live, replayed_digest=replayed)
+
+    def doctor(self) -> Diagnosis:
+        """Says what is wrong with the store or around it, and what to do; see `primecore.doctor`."""
+        self._engine.check()
+        return care.doctor_of(self._engine)
+
+    def backup(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> BackupReport:
+        """Lets the backup in `target` hold everything appended so far, copying what is new; see `primecore.backup`.
+
+        Raises CorruptLog, InvalidArgument, StoreLocked, DataError, OutcomeUnknown, StorePoisoned, DiskFull,
+        StorageFailure.
+        """
+        self._engine.check()
+        return care.backup_of(self._engine, target, progress)
 
     def _copy(self, into: str | os.PathLike[str], until: int) -> None:
         settings = config.settings(into)
