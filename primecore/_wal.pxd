@@ -60,6 +60,7 @@ cdef class Wal:
     cdef sync_t sync
     cdef bint sync_ready
     cdef bint in_memory                         # no disk: what is committed is durable
+    cdef bint write_failed                      # the append that met the failure has not been told yet
     cdef list kept                              # the Segment objects
     cdef int state                              # 0: takes appends; else the wal_status that append answers
     cdef int fork_generation

@@ -130,6 +130,7 @@ cdef class Wal:
         if segment.mapping.kind == WRITTEN_FILE and not self.batch_offset:
             error = mapping_write(segment.mapping, self.tail, size)
             if error:
+                self.write_failed = True
                 sync_poison(&self.sync, error)
                 return WAL_POISONED
         self.tail += size
@@ -194,6 +195,7 @@ cdef class Wal:
         if segment.mapping.kind == WRITTEN_FILE:
             error = mapping_write(segment.mapping, begun, self.tail - begun)
             if error:
+                self.write_failed = True
                 sync_poison(&self.sync, error)
                 return WAL_POISONED
         self.batch_offset = 0
@@ -248,7 +250,9 @@ cdef class Wal:
         segment = self.segment_of(first)
         while segment != NULL and count < capacity and position <= last:
             at = segment_locate(segment, position) if at == NULL else segment_next_event(segment, at)
-            if at == NULL or (<const record_t*>at).position != position:
+            # Behind the tail there may be what was never committed, or moved on to the next segment: the walk stops.
+            if at == NULL or at >= segment.mapping.data + load_acquire_u64(&segment.tail) or \
+                    (<const record_t*>at).position != position:
                 # The end of this segment: the next one has the position at its beginning.
                 at = NULL
                 if segment == self.segment_of(position):

@@ -167,6 +167,13 @@ def poison(Wal wal not None, int error) -> None:
     sync_poison(&wal.sync, error)
 
 
+def take_write_failure(Wal wal not None) -> bool:
+    """Whether the append that fails now is the one whose write failed: its event may be in the log. True only once."""
+    cdef bint failed = wal.write_failed
+    wal.write_failed = False
+    return failed
+
+
 def stop(Wal wal not None) -> None:
     """End the sync thread and all waits, and refuse appends from now on. Reading goes on."""
     if wal.is_forked():

@@ -14,7 +14,10 @@ from primecore.storage import Storage
 
 
 class Found(NamedTuple):
-    """The segments that hold, and what stands behind them. `later` names files that lie wholly behind the end."""
+    """The segments that hold, and what stands behind them. `later` names files that lie wholly behind the end.
+
+    `leftovers` are segments with bytes behind their end although another segment follows: of a batch that was moved on.
+    """
 
     segments: list[Segment]
     last_time_us: int
@@ -22,6 +25,7 @@ class Found(NamedTuple):
     clean: bool
     end: Ending | None
     later: list[str]
+    leftovers: list[Segment]
 
 
 class Ending(NamedTuple):
@@ -58,6 +62,7 @@ class Finder:
         self.promised = manifest.durable_position
         self.clean = False
         self.ending: Ending | None = None
+        self.leftovers: list[Segment] = []
         self._seen: tuple[tuple[int, int], int] = ((0, 0), 0)
 
     def find(self) -> Found:
@@ -97,7 +102,7 @@ class Finder:
             ending = Ending(file, offset, last + 1, reason, True)
         self.ending = ending
         self._remember()
-        return Found(self.segments, self.last_time_us, self.promised, self.clean, ending, later)
+        return Found(self.segments, self.last_time_us, self.promised, self.clean, ending, later, self.leftovers)
 
     @property
     def last_position(self) -> int:
@@ -220,6 +225,8 @@ class Finder:
             self.last_time_us = walk.last_time_us
             self.promised = max(self.promised, walk.promised_position)
             if number + 1 < len(names) and self._continues(segment, names[number + 1]):
+                if self.writable and segment.end_of_bytes() > segment.tail:
+                    self.leftovers.append(segment)
                 continue
             self.clean = not walk.fault and segment.clean_bytes == segment.tail
             if walk.fault:

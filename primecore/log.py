@@ -69,6 +69,7 @@ class Log:
         self._finder: Finder | None = facts["finder"]
         self.generation = 0
         self._closed = False
+        self._told = False  # somebody heard that a write or sync failed
         # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
         self._finalizer = weakref.finalize(self, segments.close)
 
@@ -201,12 +202,13 @@ class Log:
         try:
             self._segments.make_room(nbytes)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if self.wal.status == "ok" and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(
                     f"no room for the next segment of {self.path}: {os.strerror(error.errno)}",
                     hint="nothing was written; free some space and try again",
                 ) from error
             control.poison(self.wal, error.errno or errno.EIO)
+            self._told = True
             raise _failure(error, self.path or "") from error
 
     def refusal(self) -> PrimeError:
@@ -217,15 +219,24 @@ class Log:
         if status == "closed" or self._closed:
             return StoreClosed("the store was closed")
         if status == "poisoned":
-            what = os.strerror(self.wal.error)
-            return StorePoisoned(
-                f"an earlier write or sync of {self.path} failed ({what})",
-                hint=f"events up to position {self.wal.durable_position} are safe; "
-                "reading goes on; mend the disk, then open the store again",
-            )
+            self._told = True
+            if control.take_write_failure(self.wal):
+                return OutcomeUnknown(
+                    f"writing to {self.path} failed ({_why(self.wal.error)})",
+                    hint="whether this event survives is known after the store is opened again",
+                )
+            return self._poisoned()
         if status == "read-only":
             return InvalidArgument("the store was opened read-only", hint="open it without read_only=True to write")
         return EnvironmentFailure(f"the log is {status}")
+
+    def _poisoned(self) -> StorePoisoned:
+        self._told = True
+        return StorePoisoned(
+            f"an earlier write or sync of {self.path} failed ({_why(self.wal.error)})",
+            hint=f"events up to position {self.wal.durable_position} are safe; "
+            "reading goes on; mend the disk, then open the store again",
+        )
 
     def unreadable(self, position: int) -> PrimeError:
         """The error that says why the event at `position` cannot be read."""
@@ -261,7 +272,7 @@ class Log:
                 f"position {position} is not in the log yet, which ends at {self.wal.committed_position}"
             )
         if self.wal.status == "poisoned":
-            raise self.refusal()
+            raise self._poisoned()
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             left_us = WAIT_SLICE_US if until is None else int(min(WAIT_SLICE_US, (until - time.monotonic()) * 1e6))
@@ -269,8 +280,9 @@ class Log:
             if result == 0:
                 return True
             if result < 0:
+                self._told = True
                 raise OutcomeUnknown(
-                    f"syncing {self.path} failed ({os.strerror(-result)}) while position {position} waited",
+                    f"syncing {self.path} failed ({_why(-result)}) while position {position} waited",
                     hint="whether it survives is known after the store is opened again",
                 )
             if self._closed:
@@ -339,6 +351,12 @@ class Log:
             self._segments.close()
         except OSError as error:
             raise _failure(error, self.path or "") from error
+        if self.wal.error and not self._told and self.wal.committed_position > self.wal.durable_position:
+            raise OutcomeUnknown(
+                f"syncing {self.path} failed ({_why(self.wal.error)}) and the store was closed since",
+                hint=f"events up to position {self.wal.durable_position} are safe; "
+                f"whether those up to {self.wal.committed_position} survive is known after it is opened again",
+            )
 
     def __enter__(self) -> Log:
         return self
@@ -365,6 +383,10 @@ def _reader_wal(finder: Finder) -> Wal:
     control.adopt(wal, found.segments, writable=False, last_time_us=found.last_time_us)
     control.follow(wal, finder.last_position, finder.durable_position)
     return wal
+
+
+def _why(code: int) -> str:
+    return "its files were removed or cut short by somebody else" if code == errno.ESTALE else os.strerror(code)
 
 
 def _not_found(directory: str) -> StoreNotFound:

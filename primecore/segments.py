@@ -255,7 +255,8 @@ def create_store(
         # An earlier attempt may have stopped before the manifest: its segment is empty. Else a manifest was lost.
         if name != segment_name(1) and not name.endswith(".tmp"):
             raise _lost_manifest(directory, path)
-        if any(memoryview(storage.map(path, writable=False))[4096:8192]):
+        # One of no bytes was given its name and then no room.
+        if storage.identity(path)[1] and any(memoryview(storage.map(path, writable=False))[4096:8192]):
             raise _lost_manifest(directory, path)
         storage.remove(path)
     known = known or Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)

@@ -76,7 +76,7 @@ class Storage(Protocol):
         """
 
     def evict(self, path: str) -> None:
-        """Forget cached bytes that are not waiting to be written, so that the next read asks the disk."""
+        """Write what is waiting to be written, then forget cached bytes, so that the next read asks the disk."""
 
     def lock(self, path: str, note: bytes) -> Locked:
         """Take the lock file for this process and write `note` into it. Raises BlockingIOError when it is taken."""
@@ -183,24 +183,35 @@ class RealStorage:
         return mapping
 
     def evict(self, path: str) -> None:
-        if not hasattr(os, "posix_fadvise"):
-            return
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.fsync(fd)
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(fd)
 
     def lock(self, path: str, note: bytes) -> Locked:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        held = contextlib.ExitStack()
+        with contextlib.ExitStack() as until_held:
+            until_held.push(held)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            held.callback(os.close, fd)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, note, 0)
-        except BaseException:
-            os.close(fd)
-            raise
-        return os.fdopen(fd, "rb", buffering=0)
+            # People remove lock files that look stale. They do not remove the folder they stand in.
+            folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise
+            except OSError:
+                pass  # some network file systems lock files only
+            with contextlib.suppress(OSError):  # for people only: a full disk must not keep the store from opening
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, note, 0)
+            until_held.pop_all()
+        return held
 
     def is_held(self, path: str) -> bool:
         # Taking the lock for a look would let an owner fail that starts at that moment.
@@ -322,6 +333,7 @@ class FaultyStorage:
         return mapping
 
     def evict(self, path: str) -> None:
+        self.faults.check(path)
         self.inner.evict(path)
 
     def lock(self, path: str, note: bytes) -> Locked:
