@@ -1,17 +1,20 @@
 """Durable appends: one at a time beside the raw disk, and 64 writers at once; both beside SQLite in WAL FULL.
 
-All take turns on one file system in one run: raw pwrite + fdatasync of the same bytes into a file that was filled
-before, Prime with durable=True, and SQLite with synchronous=FULL, one transaction an event. Of the threads, each waits
-for its own event. SQLite's writers each have a connection and wait for its lock.
+All take turns on one file system in one run, a hundred operations each, so that a disk that changes its pace changes it
+for all: raw pwrite + fdatasync of the same bytes into a file that was filled before, Prime with fsync="always", Prime
+with fsync="interval" and durable=True, and SQLite with synchronous=FULL, one transaction an event. Of the threads, each
+waits for its own event. SQLite's writers each have a connection and wait for its lock.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +24,17 @@ import primecore
 
 TEXT = "what the agent learned, in a sentence or two of ordinary length"
 WRITERS = 64
+TURN = 100
 
 
 def event(number: int) -> tuple[str, str, dict[str, Any]]:
     return "prime.node.created", f"node:person:{number:08d}", {"properties": {"name": f"Person {number}", "text": TEXT}}
 
 
-def spans_ns(act: Callable[[int], object], count: int) -> list[int]:
+def spans_ns(act: Callable[[int], object], numbers: range) -> list[int]:
     """Nanoseconds of each call."""
     spans = []
-    for number in range(count):
+    for number in numbers:
         begun = time.perf_counter_ns()
         act(number)
         spans.append(time.perf_counter_ns() - begun)
@@ -53,7 +57,8 @@ def together(act: Callable[[int], object], count: int) -> float:
     return count / common.timed(run).wall
 
 
-def raw(folder: Path, nbytes: int, count: int) -> list[int]:
+@contextlib.contextmanager
+def raw(folder: Path, nbytes: int, count: int) -> Iterator[Callable[[int], object]]:
     """pwrite + fdatasync of `nbytes` at a time, into room that was written before."""
     path = folder / "raw"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -66,7 +71,7 @@ def raw(folder: Path, nbytes: int, count: int) -> list[int]:
             os.pwrite(fd, record, number * nbytes)
             os.fdatasync(fd)
 
-        return spans_ns(act, count)
+        yield act
     finally:
         os.close(fd)
         path.unlink()
@@ -79,58 +84,62 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def sqlite(folder: Path, count: int, many: int) -> tuple[list[int], float]:
-    """One connection's times, and the rate of WRITERS connections."""
+@contextlib.contextmanager
+def sqlite(folder: Path) -> Iterator[Callable[[int], object]]:
+    """One insert a transaction, by a connection for each thread."""
     path = folder / "events.sqlite"
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     own = threading.local()
     main = connect(path)
     main.execute("create table events (position integer primary key, type text, entity text, payload text)")
-    connections = []
 
     def insert(number: int) -> None:
         if not hasattr(own, "database"):
             own.database = connect(path)
-            connections.append(own.database)
         kind, entity, payload = event(number)
-        text = common.json.dumps(payload)
+        text = json.dumps(payload)
         own.database.execute("insert into events (type, entity, payload) values (?, ?, ?)", (kind, entity, text))
 
-    alone = spans_ns(insert, count)
-    rate = together(insert, many)
-    assert main.execute("select count(*) from events").fetchone() == (count + many,)
+    yield insert
     main.close()
-    return alone, rate
 
 
 def one_round(folder: Path, scale: float) -> dict[str, float]:
     count, many = common.scaled(3_000, scale), max(common.scaled(40_000, scale), WRITERS)
-    with primecore.open(common.fresh(folder / "store"), fsync="never") as prime:
+    few = max(many // 10, WRITERS)
+    with contextlib.ExitStack() as stack:
+        prime = stack.enter_context(primecore.open(common.fresh(folder / "always"), fsync="always"))
+        other = stack.enter_context(primecore.open(common.fresh(folder / "interval")))
         before = prime.stats().wal_bytes
-        prime.append(*event(0), durable=True)
+        prime.append(*event(count))
         nbytes = prime.stats().wal_bytes - before
-        disk = raw(folder, nbytes, count)
-        alone = spans_ns(lambda n: prime.append(*event(n + 1), durable=True), count)
-        again = raw(folder, nbytes, count)
-        # The threads begin with all at once: what one writer reaches a second, and what 64 do.
-        rate = together(lambda n: prime.append(*event(n + count + 1), durable=True), many)
+        database = stack.enter_context(sqlite(folder))
+        turns = {
+            "raw": stack.enter_context(raw(folder, nbytes, count)),
+            "prime": lambda n: prime.append(*event(n)),
+            "prime_durable": lambda n: other.append(*event(n), durable=True),
+            "sqlite": database,
+        }
+        spans: dict[str, list[int]] = {name: [] for name in turns}
+        for start in range(0, count, TURN):
+            for name, act in turns.items():
+                spans[name] += spans_ns(act, range(start, min(start + TURN, count)))
+        rate = together(lambda n: prime.append(*event(n)), many)
         assert prime.durable_position == prime.position == count + many + 1
-    database, database_rate = sqlite(folder, count, max(common.scaled(4_000, scale), WRITERS))
+        database_rate = together(database, few)
     clock = common.clock_ns()
-    raw_p50 = common.percentiles(disk + again, clock)["p50"]
-    prime_p50 = common.percentiles(alone, clock)["p50"]
-    one_per_second = count / (sum(alone) / 1e9)
+    p50 = {name: common.percentiles(found, clock)["p50"] for name, found in spans.items()}
+    per_second = {name: count / (sum(found) / 1e9) for name, found in spans.items()}
     return {
         "record_bytes": nbytes,
-        "raw_us_p50": raw_p50 / 1000,
-        "prime_us_p50": prime_p50 / 1000,
-        "sqlite_us_p50": common.percentiles(database, clock)["p50"] / 1000,
-        "prime_times_raw": prime_p50 / raw_p50,
-        "prime_1_writer_per_second": one_per_second,
+        **{f"{name}_us_p50": value / 1000 for name, value in p50.items()},
+        "prime_times_raw": p50["prime"] / p50["raw"],
+        "prime_durable_times_raw": p50["prime_durable"] / p50["raw"],
+        "prime_1_writer_per_second": per_second["prime"],
         "prime_64_writers_per_second": rate,
-        "prime_64_times_1": rate / one_per_second,
-        "sqlite_1_writer_per_second": count / (sum(database) / 1e9),
+        "prime_64_times_1": rate / per_second["prime"],
+        "sqlite_1_writer_per_second": per_second["sqlite"],
         "sqlite_64_writers_per_second": database_rate,
     }
 
@@ -140,7 +149,8 @@ def main() -> None:
     head = common.start(arguments)
     with common.workplace(arguments) as folder:
         rounds = [one_round(folder, arguments.scale) for _ in range(arguments.rounds)]
-        common.fresh(folder / "store")
+        for name in ("always", "interval"):
+            common.fresh(folder / name)
     common.finish("durable", arguments, head, common.middle(rounds))
 
 
