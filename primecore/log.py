@@ -211,6 +211,11 @@ class Log:
                     f"no room for the next segment of {self.path}: {os.strerror(error.errno)}",
                     hint="nothing was written; free some space and try again",
                 ) from error
+            if self.wal.status == "ok" and error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+                raise StorageFailure(
+                    f"no next segment for {self.path}: {os.strerror(error.errno)}",
+                    hint="nothing was written; give the process more memory or files and try again",
+                ) from error
             control.poison(self.wal, error.errno or errno.EIO)
             self._told = True
             raise _failure(error, self.path or "") from error

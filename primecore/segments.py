@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from primecore import _wal_control as control
@@ -143,11 +144,22 @@ class FileSegments:
             header = new_header(before.header.store_uuid, mapping, before, used_bytes, chain)
             segment = Segment.create(mapping, header)
             if before.event_count == 0:
-                mapping.sync()  # it replaces a segment whose header is on stable storage
+                with self._poisoning():
+                    mapping.sync()  # it replaces a segment whose header is on stable storage
             self.storage.replace(temporary, os.path.join(self.wal_directory, segment_name(header.base_position)))
             self._spare = None
             control.rotate(self.wal, segment)
-            control.settle(self.wal, before)
+            with self._poisoning():
+                control.settle(self.wal, before)
+
+    @contextlib.contextmanager
+    def _poisoning(self) -> Iterator[None]:
+        # Before these, a failure leaves all as it was and may be tried again. Not so a sync, nor half a rotation.
+        try:
+            yield
+        except OSError as error:
+            control.poison(self.wal, error.errno or errno.EIO)
+            raise
 
     def close(self) -> None:
         """Sync, mark the end as clean, list what is sealed, unlock. Raises OSError, and is closed all the same."""

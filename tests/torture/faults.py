@@ -18,7 +18,7 @@ from primecore.segments import SegmentSizes
 from primecore.storage import FaultyStorage, RealStorage
 
 TINY = SegmentSizes(first_bytes=8192, max_bytes=16384)
-KINDS = [(code, sticky) for code in (errno.EIO, errno.ENOSPC) for sticky in (False, True)]
+KINDS = [(code, sticky) for code in (errno.EIO, errno.ENOSPC, errno.ENOMEM) for sticky in (False, True)]
 
 
 def events(seed: int, count: int) -> list[dict[str, Any]]:

@@ -18,7 +18,10 @@ from pathlib import Path
 
 from support.children import child_environment
 from support.writer import acceptable
-from torture.stores import BACKENDS, MODES, WAYS, Folded, batch_ends, check_recovered
+from torture.stores import BACKENDS, MODES, SMALL, WAYS, Folded, batch_ends, check_recovered, log_options
+
+import primecore
+from primecore.errors import DiskFull
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 WITHOUT_ITS_JOURNAL = 2
@@ -156,7 +159,10 @@ def image(folder: Path, nbytes: int) -> Path:
     path = folder / "image"
     with path.open("wb") as file:
         file.truncate(nbytes)
-    subprocess.run(["mkfs.ext4", "-q", "-F", path], check=True, capture_output=True)
+    tool = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/sbin:/usr/sbin")
+    if tool is None:
+        raise FileNotFoundError("mkfs.ext4 is not installed")
+    subprocess.run([tool, "-q", "-F", path], check=True, capture_output=True)
     return path
 
 
@@ -186,3 +192,45 @@ def power_cut(seed: int, folder: Path) -> int:
         check_batches(found, events, 0, way)
     disk.unlink()
     return found.fold.position
+
+
+def full_disk(seed: int, folder: Path) -> int:
+    """A small tmpfs or ext4 fills up: refused before anything is written, reads go on, and it heals; gives refusals."""
+    rng = random.Random(f"full/{seed}")
+    kind = rng.choice(("tmpfs", "ext4"))
+    backend = rng.choice(BACKENDS)
+    events = acceptable(seed, 400)
+    disk = image(folder, 24 << 20) if kind == "ext4" else None
+    where = ("-o", "loop", disk) if disk else ("-t", "tmpfs", "-o", "size=12m", "none")
+    with mounted(folder, *where) as target:
+        blocker = target / "blocker"
+        sizes = {"segment_sizes": SMALL, "backend": backend}
+        refused, taken = 0, 0
+        with log_options(**sizes), primecore.open(target / "store", fsync=rng.choice(MODES)) as prime:
+            while taken < len(events):
+                if rng.random() < 0.03:
+                    fill(blocker)
+                batch = events[taken : taken + rng.choice((1, 7, 50))]
+                before, digest = prime.position, prime.digest()
+                try:
+                    prime.append_many(batch)
+                    taken += len(batch)
+                except DiskFull:
+                    refused += 1
+                    assert (prime.position, prime.digest()) == (before, digest), "half of it was taken in"
+                    assert sum(1 for _ in prime.events()) == before
+                    blocker.unlink(missing_ok=True)
+            blocker.unlink(missing_ok=True)
+            prime.flush()
+            position = prime.position
+        fill(blocker)
+        found = check_recovered(target / "store", events, position, backend)
+        assert found.taken == len(events)
+    return refused
+
+
+def fill(path: Path) -> None:
+    """A file that takes all the room there is."""
+    with contextlib.suppress(OSError), path.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(65536))

@@ -98,7 +98,7 @@ class Simulation:
             self.arm()
 
     def arm(self) -> None:
-        error = self.rng.choice((errno.EIO, errno.ENOSPC))
+        error = self.rng.choice((errno.EIO, errno.ENOSPC, errno.EMFILE))
         self.faults.arm(self.rng.randrange(1, 8), error, sticky=self.rng.random() < 0.3)
 
     def open_badly(self) -> None:
