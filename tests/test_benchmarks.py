@@ -21,6 +21,8 @@ PROMISED = {
     "reopen": ["mixed", "graph"],
     "lexical": ["documents", "prime_search_ns_p50", "fts5_search_ns_p50", "times_fts5", "prime_bytes_per_document"],
     "verify": [f"{work}_s_per_gib" for work in ("read", "verify_log", "verify", "recover_log", "recover", "backup")],
+    "durable": ["prime_times_raw", "prime_64_times_1", "sqlite_us_p50", "sqlite_64_writers_per_second"],
+    "append_tail": ["interval_append_p999_ns", "never_append_p999_ns", "interval_chunk_max_us", "never_chunk_max_us"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 

@@ -1,4 +1,4 @@
-"""Every byte of a small log is changed in turn: refused, reported, or of no matter; never an event that nobody wrote."""
+"""Every byte of a small log is changed: refused, reported, or of no matter; never an event that nobody wrote."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Memory runs out while events are taken in: what is in the log shows, or nobody may read on.
 
 `python -m torture.memory PATH SEED EXTRA_BYTES` limits its own address space to what it has and a little more, writes
-until that fails, and says what became of it. What it then must hold is checked by itself (while it still runs) and, after
-reopening, by who called it.
+until that fails, and says what became of it. It checks itself, and the store after reopening it.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ import sys
 from pathlib import Path
 
 from support.children import child_environment
-from torture.stores import log_options
 
 import primecore
 from primecore.errors import PrimeError, StorePoisoned
 from primecore.segments import SegmentSizes
-
+from torture.stores import log_options
 
 WHAT = {"properties": {"name": "somebody"}}
 
@@ -44,9 +42,8 @@ def fill(path: str, seed: int, extra_bytes: int) -> str:
         for number in itertools.count():
             ids = [f"{seed}-{number}-{part}" for part in range(1 + number * (seed + 1) % 97)]
             if seed % 2:
-                prime.append_many(
-                    [{"event_type": "prime.node.created", "entity_id": f"node:t{number}:{one}", "payload": WHAT} for one in ids]
-                )
+                what = {"event_type": "prime.node.created", "payload": WHAT}
+                prime.append_many([what | {"entity_id": f"node:t{number}:{one}"} for one in ids])
             else:
                 for one in ids:
                     prime.add_edge("node:warm:1", "node:warm:2", f"r{one}", id=one)

@@ -9,10 +9,10 @@ from pathlib import Path
 from support.feed import WAYS, feed_on
 from support.fold import Fold
 from support.generate import Generator
-from torture.stores import BACKENDS, MODES, log_options
 
 import primecore
 from primecore.segments import SegmentSizes
+from torture.stores import BACKENDS, MODES, log_options
 
 SIZES = [SegmentSizes(8192, 8192), SegmentSizes(8192, 65536), SegmentSizes(1 << 20, 1 << 20)]
 

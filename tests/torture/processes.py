@@ -1,4 +1,4 @@
-"""Real processes that are killed: at random, at a system call that strace picks, by a failing disk, by loss of power."""
+"""Real processes that are killed at random or at a system call, and disks that fail, fill up or lose power."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from support.children import child_environment
 from support.writer import acceptable
-from torture.stores import BACKENDS, MODES, SMALL, WAYS, Folded, batch_ends, check_recovered, log_options
 
 import primecore
 from primecore.errors import DiskFull
+from torture.stores import BACKENDS, MODES, SMALL, WAYS, Folded, batch_ends, check_recovered, log_options
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 WITHOUT_ITS_JOURNAL = 2
@@ -118,11 +118,12 @@ def kill_at(seed: int, folder: Path, call: str, number: int) -> bool:
 
 
 def failing_sync(seed: int, folder: Path, backend: str) -> None:
-    """From some fdatasync on, the disk answers EIO: the writer hears of it, writes no more, and nothing sure is gone."""
+    """From some fdatasync on, the disk answers EIO: the writer hears of it and stops, and nothing sure is gone."""
     rng = random.Random(f"eio/{seed}")
     number = rng.randrange(3, 30)
     path = folder / f"eio-{seed}-{backend}"
-    process = worker(path, seed, 120, "append", "always", backend, tracer=strace("fdatasync", "error=EIO", f"{number}+"))
+    tracer = strace("fdatasync", "error=EIO", f"{number}+")
+    process = worker(path, seed, 120, "append", "always", backend, tracer=tracer)
     lines = []
     for line in process.stdout or []:
         lines.append(line)
@@ -167,7 +168,7 @@ def image(folder: Path, nbytes: int) -> Path:
 
 
 def power_cut(seed: int, folder: Path) -> int:
-    """ext4 on a loop device is shut down under a writer, without its journal, as power loss would; then mounted again."""
+    """ext4 on a loop device is shut down under a writer, without its journal, and mounted again."""
     rng = random.Random(f"power/{seed}")
     way, fsync, backend = rng.choice(WAYS), rng.choice(MODES), rng.choice(BACKENDS)
     events = acceptable(seed, 900)

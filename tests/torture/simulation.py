@@ -1,4 +1,4 @@
-"""Random work on a simulated disk against a plain list: appends, batches, syncs, rotation, failures, crashes, damage."""
+"""Random work on a simulated disk against a plain list: appends, batches, syncs, failures, crashes, damage."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from support.generate import to_lines
 from support.writer import BATCH_EVENTS, acceptable
-from torture.stores import SMALL, folded, log_options
 
 import primecore
 from primecore.errors import PrimeError
+from torture.stores import SMALL, folded, log_options
 
 
 def write(prime: Any, events: list[dict[str, Any]], way: str, seed: int) -> None:
