@@ -75,7 +75,7 @@ RUNGS = {
     "fuzz-lines": Rung(0.5, "inputs", lambda seed, _: fuzz.run("lines", seed, 2000)),
     "memory": Rung(0.5, "failures", run_out),
     "threads": Rung(0.5, "runs", threads),
-    "kills": Rung(8, "kills", processes.random_kills),
+    "kills": Rung(12, "kills", processes.random_kills),
     "kills-at-calls": Rung(1.5, "kills", trace),
     "failing-syncs": Rung(0.5, "runs", fail_sync),
     "full-disk": Rung(0.5, "refusals", processes.full_disk),
