@@ -99,6 +99,8 @@ def origin(results: dict[str, Result]) -> str:
     """Where the figures come from, in one line for each machine and version that they come from."""
     lines: dict[str, list[str]] = {}
     for name, result in results.items():
+        if "noise_before" not in result:
+            continue  # it counts what was tried, and measures nothing
         machine = result["machine"]
         quiet = max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
         system, python = machine["system"].partition("-")[0], machine["versions"]["python"]
