@@ -84,6 +84,9 @@ class MemorySegments:
             self.wal, Segment.create(mapping, new_header(self.store_uuid, mapping, before, before.tail, bytes(16)))
         )
 
+    def disown(self) -> None:
+        """Nothing to let go of."""
+
     def close(self) -> None:
         """End appends."""
         control.stop(self.wal)
@@ -148,6 +151,10 @@ class FileSegments:
             self._spare = None
             control.rotate(self.wal, segment)
             control.settle(self.wal, before)
+
+    def disown(self) -> None:
+        """In a forked child: close its copy of the lock."""
+        self._held.close()
 
     def close(self) -> None:
         """Sync, mark the end as clean, list what is sealed, unlock. Raises OSError, and is closed all the same."""
