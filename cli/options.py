@@ -135,7 +135,7 @@ def open_store(settings: Settings, *, write: bool = False, **arguments: Any) -> 
 
     if not write:
         return primecore.open(settings.data_dir, read_only=True, **arguments)
-    store = primecore.open(settings.data_dir, create=True, **arguments)
+    store = primecore.open(settings.data_dir, create=True, via_owner=True, **arguments)
     message = getattr(store.recovery, "message", "")
     if message:
         note(message)

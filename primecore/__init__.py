@@ -53,8 +53,9 @@ from primecore.model import (
 )
 
 if TYPE_CHECKING:
+    from primecore.opening import open
     from primecore.projections.base import Projection
-    from primecore.service import Prime, open
+    from primecore.service import Prime
 
 __version__ = "0.1.0"
 
@@ -99,7 +100,7 @@ __all__ = [
     "open",
 ]
 
-_LAZY = {"Prime": "primecore.service", "open": "primecore.service", "Projection": "primecore.projections.base"}
+_LAZY = {"Prime": "primecore.service", "open": "primecore.opening", "Projection": "primecore.projections.base"}
 
 
 if not TYPE_CHECKING:  # a checker that saw it would take any name for one of ours
