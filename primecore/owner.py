@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import socket
 
 CALLS = ("flush",)
-"""Methods of `primecore.Prime` that other processes may have called here, with plain arguments: maintenance."""
+"""Methods of `primecore.Prime` that other processes may have called here: maintenance. Arguments and results are plain
+values, paths (made absolute by the sender where they are PathLike), and what model.py defines."""
 CONNECTIONS = 128
 PATIENCE_SECONDS = 10.0  # for each next bytes of a frame that has begun, either way
 CLOSING_SECONDS = 2.0  # for what is being done when the owner closes
@@ -194,7 +195,8 @@ class Listener:
                 path = os.path.join(self._directory, address.NAME)
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)  # of an owner that was killed: this process has the lock
-                os.fchmod(listening.fileno(), 0o600)  # Linux gives the file this mode
+                with contextlib.suppress(OSError):
+                    os.fchmod(listening.fileno(), 0o600)  # Linux gives the file this mode from the start
                 listening.bind(where.path)
                 os.chmod(path, 0o600)
                 listening.listen(CONNECTIONS)

@@ -284,11 +284,16 @@ def _forwarded(name: str) -> Callable[..., Any]:
         for parameter, value in zip(_parameters(method), arguments, strict=False):
             named[parameter] = value
         # A progress callback stays here: it cannot be called from another process.
-        sendable = {key: value for key, value in named.items() if not callable(value)}
+        sendable = {key: _sendable(value) for key, value in named.items() if not callable(value)}
         answer, _ = self._forward(lambda _: ["call", name, sendable], ())
         return frames.result_in(answer)
 
     return call
+
+
+def _sendable(value: Any) -> Any:
+    # A path means the same in the owner's folder only when it is whole.
+    return os.path.abspath(os.fspath(value)) if isinstance(value, os.PathLike) else value
 
 
 def _parameters(method: Any) -> list[str]:

@@ -68,6 +68,10 @@ def test_a_read_shows_what_was_committed_before_it_began(tmp_path):
         assert prime.stats().projections["nodes"] == 1199
 
 
+def thing(name: str) -> dict:
+    return {"event_type": "prime.node.created", "entity_id": f"node:thing:{name}", "payload": {"properties": {}}}
+
+
 def test_neighbors_of_a_follower_looks_too(tmp_path):
     path = tmp_path / "s"
     with primecore.open(path) as prime, primecore.open(path, read_only=True) as reader:
@@ -77,6 +81,12 @@ def test_neighbors_of_a_follower_looks_too(tmp_path):
         for n in range(1, 50):
             edge = prime.add_edge(alice, bob, "knows")
             assert len(ask(alice)) == n and ask(bob)[-1].edge_id == edge == reader.edge(edge).id
+        for n in range(20):  # the first read that can know of a relation, or of a node, asks for it
+            prime.add_edge(alice, bob, f"new-{n}")
+            ways = (reader.edges, lambda relation: reader.edges(source=alice, relation=relation))
+            assert len(ways[n % 2](relation=f"new-{n}")) == 1
+            prime.append_many([note(f"x:{n}"), *(thing(f"{n}-{end}") for end in "ab")])
+            assert len(reader.subgraph([f"node:thing:{n}-a", f"node:thing:{n}-b"]).nodes) == 2
         assert before == []
         assert reader.shortest_path(alice, bob).edges and reader.neighbors_many([alice])[0]
         assert reader.digest() == prime.digest()

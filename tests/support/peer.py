@@ -108,8 +108,9 @@ def follow(path: str, seconds: str) -> None:
             say("went back", last, position)
         last = position
         numbers = {node.properties["n"] for node in prime.nodes(type="pair")}
-        if len(numbers) > 1:
-            say("a batch in part", numbers)
+        around = {node.properties["n"] for node in prime.subgraph(["node:pair:a", "node:pair:b"]).nodes}
+        if len(numbers) > 1 or len(around) > 1:
+            say("a batch in part", numbers, around)
         fan = len(prime.neighbors("node:pair:hub"))
         if fan % 100:
             say("a fan in part", fan)
