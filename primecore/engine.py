@@ -111,6 +111,7 @@ class Engine:
     def succeed(self, old: Engine, same_log: bool) -> None:
         """Takes the place of `old`, which goes on answering reads that have begun."""
         self.runner.adopt(old.runner, same_log)
+        old.views.words.stop()
         old.views.reader.succeed(self.views.reader)
 
     def refuse(self, error: PrimeError) -> None:
@@ -147,7 +148,7 @@ class Engine:
             result = read()
             if result is not None:
                 return result
-        with self._lock:
+        with self.still():
             while (result := read()) is None:
                 self.check()
             return result

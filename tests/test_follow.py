@@ -86,6 +86,8 @@ def test_neighbors_of_a_follower_looks_too(tmp_path):
             ways = (reader.edges, lambda relation: reader.edges(source=alice, relation=relation))
             assert len(ways[n % 2](relation=f"new-{n}")) == 1
             prime.append_many([note(f"x:{n}"), *(thing(f"{n}-{end}") for end in "ab")])
+            prime.add_node("animal", {"name": f"zebra number{n}"}, id=str(n))
+            assert [hit.id for hit in reader.search(f"number{n}")] == [f"node:animal:{n}"]
             assert len(reader.subgraph([f"node:thing:{n}-a", f"node:thing:{n}-b"]).nodes) == 2
         assert before == []
         assert reader.shortest_path(alice, bob).edges and reader.neighbors_many([alice])[0]
