@@ -274,7 +274,7 @@ def test_projections_of_a_follower_go_on_under_a_new_owner(tmp_path):
 def test_a_batch_shows_whole_or_not_at_all_to_threads_and_processes(tmp_path):
     seconds = TORTURE_SECONDS or 2
     path = tmp_path / "s"
-    with child(PEER, "pairs", path, 65536) as writer:
+    with child(PEER, "pairs", path, 1 << 18) as writer:
         assert writer.stdout.readline() == b"up\n"
         wrong: list[object] = []
         stop = threading.Event()
@@ -342,9 +342,9 @@ def test_following_beside_many_threads_of_the_owner(tmp_path):
 def test_opening_while_the_owner_writes(tmp_path):
     # Each opening meets the log at another point: in a rotation, in a batch, before a promise.
     path = tmp_path / "s"
-    with child(PEER, "pairs", path, 32768) as writer:
+    with child(PEER, "pairs", path, 1 << 18) as writer:
         assert writer.stdout.readline() == b"up\n"
-        for _ in range(60):
+        for _ in range(30):
             with primecore.open(path, read_only=True) as prime:
                 assert not (prime.recovery and prime.recovery.damaged), prime.recovery
                 assert prime.position % 102 == 0 and len(prime.neighbors("node:pair:hub")) % 100 == 0
@@ -393,6 +393,17 @@ def test_the_lock_goes_with_the_owner_though_a_forked_child_lives_on(tmp_path):
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors, as Linux shows them")
+def test_a_follower_holds_no_descriptor_a_segment(tmp_path):
+    with owner(tmp_path / "s", 8192) as process:
+        tell(process, "500")
+        before = len(os.listdir("/proc/self/fd"))
+        with primecore.open(tmp_path / "s", read_only=True) as prime:
+            tell(process, "500")
+            assert prime.position == 1000 and prime.stats().wal_segments > 20
+            assert len(os.listdir("/proc/self/fd")) <= before + 2
 
 
 def test_a_closed_follower_leaves_no_thread(tmp_path):
