@@ -138,7 +138,7 @@ def open_store(settings: Settings, *, write: bool = False, **arguments: Any) -> 
         # A torn tail is no news to a reader: beside an owner it is the write of this moment.
         message = store.recovery.message if store.recovery is not None and store.recovery.damaged else ""
     else:
-        store = primecore.open(settings.data_dir, create=True, **arguments)
+        store = primecore.open(settings.data_dir, create=True, via_owner=True, **arguments)
         message = getattr(store.recovery, "message", "")
     if message:
         note(message)

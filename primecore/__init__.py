@@ -62,8 +62,9 @@ from primecore.model import (
 
 if TYPE_CHECKING:
     from primecore.care import backup, doctor, restore, salvage, verify
+    from primecore.opening import open
     from primecore.projections.base import Projection
-    from primecore.service import Prime, open
+    from primecore.service import Prime
 
 __version__ = "0.1.0"
 
@@ -123,7 +124,7 @@ __all__ = [
 
 _LAZY = {
     "Prime": "primecore.service",
-    "open": "primecore.service",
+    "open": "primecore.opening",
     "Projection": "primecore.projections.base",
     **dict.fromkeys(("backup", "doctor", "restore", "salvage", "verify"), "primecore.care"),
 }

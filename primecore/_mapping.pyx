@@ -312,6 +312,10 @@ cdef class Mapping:
             error = load_pages(self.c_mapping.fd, self.c_mapping.data, self.c_mapping.bytes, not self.writable)
         if error:
             raise OSError(error, os.strerror(error))
+        if not self.writable:
+            # What is never written is never synced: a reader of a thousand segments needs no thousand descriptors.
+            close_descriptor(self.c_mapping.fd)
+            self.c_mapping.fd = -1
 
     def expect_writes(self) -> None:
         """Forget which pages were read.

@@ -66,6 +66,7 @@ ctypedef struct sync_t:
     int prepare_wanted                  # shared
     int seal_wanted
     mapping_t* directory
+    mapping_t* live                     # LIVE, or NULL
     segment_t** segments                # Wal's
     uint32_t* segment_count             # Wal's, shared
     uint64_t* committed_position        # Wal's, shared

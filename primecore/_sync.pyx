@@ -9,6 +9,7 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from primecore._live cimport live_durable
 from primecore._mapping cimport mapping_let_go, mapping_sync, mapping_taken
 from primecore._segment cimport segment_chain, segment_promise, segment_t
 
@@ -252,6 +253,8 @@ cdef int sync_once(sync_t* sync) noexcept nogil:
         sync.seal_wanted = 1
         pthread_cond_broadcast(&sync.work)
     store_release_u64(sync.durable_position, committed)
+    if sync.live != NULL:
+        live_durable(sync.live, committed)
     gate_open(gate)
     if not sync.promise_since_us:
         sync.promise_since_us = monotonic_us()

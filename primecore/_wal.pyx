@@ -10,6 +10,7 @@ import os
 
 from primecore._event cimport event_t
 from primecore._format cimport FLAG_BATCH_FIRST, FLAG_IN_BATCH, RECORD_BYTES, record_t
+from primecore._live cimport live_committed
 from primecore._mapping cimport WRITTEN_FILE, mapping_write
 from primecore._record cimport (chain_extend, commit_write, record_check, record_length, record_publish, record_read,
                                 record_size, record_write)
@@ -146,6 +147,8 @@ cdef class Wal:
         segment.event_count = self.last_position - segment.base_position + 1
         store_release_u64(&segment.tail, self.tail)
         store_release_u64(&self.committed_position, self.last_position)
+        if self.live != NULL:
+            live_committed(self.live, self.last_position)
         if self.in_memory:
             store_release_u64(&self.durable_position, self.last_position)
         elif load_acquire_i64(&self.sync.unsynced_since_us) == 0:

@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     create: bool
     fsync: Fsync
     fsync_interval_ms: int
+    via_owner: bool = False
 
 
 def settings(
@@ -32,6 +33,7 @@ def settings(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = FSYNC_INTERVAL_MS,
+    via_owner: bool = False,
 ) -> Settings:
     """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
     if fsync not in get_args(Fsync):
@@ -44,4 +46,6 @@ def settings(
     where = None if path == MEMORY else Path(path).expanduser().absolute()
     if where is None and read_only:
         raise InvalidArgument("read_only: a store in memory has no other process to read it")
-    return Settings(where, read_only, create, fsync, fsync_interval_ms)  # type: ignore[arg-type]  # checked above
+    if via_owner and read_only:
+        raise InvalidArgument("via_owner: writes are handed to the owner, and a read_only store takes none")
+    return Settings(where, read_only, create, fsync, fsync_interval_ms, via_owner)  # type: ignore[arg-type]  # checked above

@@ -113,15 +113,30 @@ class Finder:
         """As far as promises tell, of what was found."""
         return min(self.promised, self.last_position)
 
-    def follow(self) -> list[Segment] | None:
+    def still_holds(self, checksum: int) -> bool:
+        """For a reader: whether all that was found is there, its last event with this checksum. Raises OSError."""
+        if not self.segments:
+            return False
+        last = self.segments[-1]
+        try:
+            identity = self.storage.identity(self._path(segment_name(last.base_position)))
+        except FileNotFoundError:
+            return False
+        held = next((segment for segment in reversed(self.segments) if segment.event_count), None)
+        if held is not None and held.last_checksum() != checksum:
+            return False
+        return not last.event_count or identity == self._seen[0]
+
+    def follow(self, same_owner: bool = False) -> list[Segment] | None:
         """For a reader: move on to what the owner wrote since; gives the segments that came.
 
+        `same_owner`: nobody recovered the log since, so that what was read is there.
         None: what was read is not in the log any more, and `find` must begin anew. Raises OSError.
         """
         added: list[Segment] = []
         if not self.segments or (self.ending and self.ending.damaged):
             return added
-        if not self._still_there():
+        if not same_owner and not self._still_there():
             return None
         while True:
             last = self.segments[-1]

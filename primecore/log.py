@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from primecore import _wal_control as control
-from primecore import lock, manifest, recovery
+from primecore import live, lock, manifest, recovery
+from primecore._live import Live
 from primecore._wal import Wal
 from primecore.errors import (
     CorruptLog,
@@ -41,6 +42,7 @@ from primecore.storage import MAPPED_FILESYSTEMS, NETWORK_FILESYSTEMS, RealStora
 
 SYNC_MODES = {"interval": 0, "always": 1, "never": 2}
 WAIT_SLICE_US = 100_000  # so that Ctrl-C interrupts a wait
+READ_ATTEMPTS = 5
 
 
 class LogStats(NamedTuple):
@@ -67,6 +69,9 @@ class Log:
         self.recovery: RecoveryReport | None = facts["report"]
         self._segments = segments
         self._finder: Finder | None = facts["finder"]
+        self.live: Live | None = facts["live"]
+        self.live_epoch: int = facts["live_epoch"]  # as it stood before a reader read anything
+        self._live_identity: int = facts["live_identity"]
         self.generation = 0
         self._closed = False
         self._told = False  # somebody heard that a write or sync failed
@@ -127,6 +132,9 @@ class Log:
             "store_uuid": segments.store_uuid.hex(),
             "report": None,
             "finder": None,
+            "live": None,
+            "live_epoch": 0,
+            "live_identity": 0,
         }
         return cls(wal, None, segments, **facts)
 
@@ -135,10 +143,28 @@ class Log:
         known = manifest.load(storage, directory) if storage.is_directory(directory) else None
         if known is None:
             raise _not_found(directory)
-        finder = Finder(storage, directory, known, writable=False, written=False)
-        wal = _reader_wal(finder)
+        identity = live.identity(storage, directory)
+        page = live.of_reader(storage, directory, bytes.fromhex(known.store_uuid))
+        epoch = page.epoch if page is not None else 0
+        for _ in range(READ_ATTEMPTS):
+            finder = Finder(storage, directory, known, writable=False, written=False)
+            wal = _reader_wal(finder)
+            again = manifest.load(storage, directory)
+            # What the manifest named may have been replaced while it was read: damage counts if it still names that.
+            if again is None or again == known or finder.ending is None or not finder.ending.damaged:
+                break
+            known = again
         report = recovery.describe(finder.ending, finder.last_position - known.first_position + 1)
-        facts = {"fsync": fsync, "read_only": True, "store_uuid": known.store_uuid, "report": report, "finder": finder}
+        facts = {
+            "fsync": fsync,
+            "read_only": True,
+            "store_uuid": known.store_uuid,
+            "report": report,
+            "finder": finder,
+            "live": page,
+            "live_epoch": epoch,
+            "live_identity": identity,
+        }
         return cls(wal, directory, MemorySegments(wal, SegmentSizes()), **facts)
 
     @classmethod
@@ -174,7 +200,19 @@ class Log:
                 if not create:
                     raise _not_found(directory)
                 known = create_store(storage, directory, sizes)
-            finder, report = recovery.recover(storage, directory, known, written)
+            pages: list[Live] = []
+
+            def announce() -> None:
+                pages.append(live.of_owner(storage, directory, bytes.fromhex(known.store_uuid), written=written))
+                pages[0].begin()
+
+            try:
+                finder, report = recovery.recover(storage, directory, known, written, announce)
+            except BaseException:
+                for page in pages:
+                    page.settle(page.committed_position, page.durable_position)  # readers look for themselves
+                raise
+            page = pages[0]
             wal = Wal()
             segments = FileSegments(
                 wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs"
@@ -186,11 +224,22 @@ class Log:
                 last_time_us=finder.last_time_us,
                 durable_position=finder.last_position,
             )
+            page.settle(finder.last_position, finder.last_position)
+            control.publish(wal, page)
             segments.start(SYNC_MODES[fsync], int(fsync_interval_ms * 1000))
         except BaseException:
             held.close()
             raise
-        facts = {"fsync": fsync, "read_only": False, "store_uuid": known.store_uuid, "report": report, "finder": None}
+        facts = {
+            "fsync": fsync,
+            "read_only": False,
+            "store_uuid": known.store_uuid,
+            "report": report,
+            "finder": None,
+            "live": page,
+            "live_epoch": page.epoch,
+            "live_identity": 0,
+        }
         return cls(wal, directory, segments, **facts)
 
     # --- the writer
@@ -301,17 +350,44 @@ class Log:
 
     # --- readers
 
-    def refresh(self) -> int:
+    @property
+    def durable_position(self) -> int:
+        """Every event up to it survives power loss; of a reader: as far as the owner has said so."""
+        if self.read_only and self.live is not None:
+            return int(max(self.wal.durable_position, min(self.live.durable_position, self.wal.last_position)))
+        return int(self.wal.durable_position)
+
+    def still_holds(self, checksum: int) -> bool:
+        """Read-only logs, under a new owner: whether all that was read is in the log still.
+
+        `checksum` is that of the last event that was read. Raises StorageFailure.
+        """
+        try:
+            return self._finder is None or self._finder.still_holds(checksum)
+        except OSError as error:
+            raise _failure(error, self.path or "") from error
+
+    def has_moved(self) -> bool:
+        """Read-only logs: whether the store has another LIVE than this one looks at. Raises StorageFailure."""
+        if self._finder is None:
+            return False
+        try:
+            return live.identity(self._finder.storage, self.path or "") != self._live_identity
+        except OSError as error:
+            raise _failure(error, self.path or "") from error
+
+    def refresh(self, same_owner: bool = False) -> int:
         """Read-only logs: take in what the owner appended since; gives the last position.
 
-        Where the owner recovered to an end before what this log has read, `wal` is a new one and `generation` rose:
-        everything read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
+        With `same_owner` the caller knows that nobody has recovered the log since it was read last. Else, where the
+        owner recovered to an end before what this log has read, `wal` is a new one and `generation` rose: everything
+        read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
         """
         self._check()
         if self._finder is None:
             return int(self.wal.last_position)
         try:
-            added = self._finder.follow()
+            added = self._finder.follow(same_owner)
             if added is None:
                 return self._read_anew(self._finder)
         except OSError as error:
@@ -341,11 +417,15 @@ class Log:
             wal_bytes=sum(segment.tail for segment in segments),
             allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
             segments=len(segments),
-            durable_position=self.wal.durable_position,
+            durable_position=self.durable_position,
             oldest_unsynced_ms=age_us / 1000,
             worst_unsynced_ms=worst_us / 1000,
             syncs=syncs,
         )
+
+    def disown(self) -> None:
+        """In a forked child: let go of the lock, which else outlives the parent. The parent keeps it."""
+        self._segments.disown()
 
     def close(self) -> None:
         """Bring everything to stable storage and let go of the store. May be called again.

@@ -83,7 +83,7 @@ ERRORS: dict[str, Outcome] = {
     "store_forked": Outcome(EXIT_UNAVAILABLE, 500, "A forked child used its parent's store. Open one in the child."),
     "store_poisoned": Outcome(EXIT_IO, 503, "A write or sync failed earlier. Reads go on; reopen the store to write."),
     "outcome_unknown": Outcome(
-        EXIT_IO, 503, "A write or sync failed meanwhile. Reopen, then look whether it is there."
+        EXIT_IO, 503, "A write failed or was not answered. Whether it is there is told by writing it again, same id."
     ),
     "disk_full": Outcome(EXIT_IO, 507, "No room for the next event. Nothing was written; it heals when space returns."),
     "storage_failure": Outcome(EXIT_IO, 500, "The operating system refused a read or write of the store."),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from primecore._segment import Segment
@@ -58,16 +59,19 @@ def describe(end: Ending | None, events: int) -> RecoveryReport | None:
     return RecoveryReport(events, 0, "", end.file, end.offset, end.position, end.reason, end.damaged, message)
 
 
-def recover(storage: Storage, directory: str, known: Manifest, written: bool) -> tuple[Finder, RecoveryReport | None]:
+def recover(
+    storage: Storage, directory: str, known: Manifest, written: bool, announce: Callable[[], object]
+) -> tuple[Finder, RecoveryReport | None]:
     """Find the end for a writer, set aside what lies behind it, and bring the rest to stable storage.
 
-    Raises CorruptLog (nothing was changed) and OSError.
+    `announce` is called before the first change. Raises CorruptLog (nothing was changed) and OSError.
     """
     wal = os.path.join(directory, "wal")
     finder = Finder(storage, directory, known, writable=True, written=written)
     found = finder.find()
     if found.end and found.end.damaged:
         raise refusal(found)
+    announce()
     report = set_aside(storage, directory, found, finder.last_position - known.first_position + 1)
     last = finder.segments[-1]
     if last.mapping.nbytes < last.header.segment_bytes:

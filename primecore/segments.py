@@ -85,6 +85,9 @@ class MemorySegments:
             self.wal, Segment.create(mapping, new_header(self.store_uuid, mapping, before, before.tail, bytes(16)))
         )
 
+    def disown(self) -> None:
+        """Nothing to let go of."""
+
     def close(self) -> None:
         """End appends."""
         control.stop(self.wal)
@@ -160,6 +163,10 @@ class FileSegments:
         except OSError as error:
             control.poison(self.wal, error.errno or errno.EIO)
             raise
+
+    def disown(self) -> None:
+        """In a forked child: close its copy of the lock."""
+        self._held.close()
 
     def close(self) -> None:
         """Sync, mark the end as clean, list what is sealed, unlock. Raises OSError, and is closed all the same."""

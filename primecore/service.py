@@ -6,6 +6,7 @@ Limits and defaults live here, answers in the views.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -16,6 +17,7 @@ from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
+from primecore.follower import Follower
 from primecore.ingest import Progress
 from primecore.model import (
     BackupReport,
@@ -32,6 +34,7 @@ from primecore.model import (
     Subgraph,
     VerifyReport,
 )
+from primecore.owner import Listener
 from primecore.projections.base import Projection
 from primecore.searches import Searches
 from primecore.writes import Writes, check_count
@@ -39,41 +42,39 @@ from primecore.writes import Writes, check_count
 MAX_SUBGRAPH_NODES = 100_000
 
 
-def open(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    read_only: bool = False,
-    create: bool = True,
-    fsync: str = "interval",
-    fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
-) -> Prime:
-    """Opens a store, making it where there is none: a directory, or ":memory:".
-
-    Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only`
-    takes no lock and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every
-    `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes).
-
-    Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
-
-    >>> with primecore.open(":memory:") as prime:
-    ...     prime.add_node("person", {"name": "Alice"}, id="alice")
-    'node:person:alice'
-    """
-    return Prime(
-        config.settings(
-            path, read_only=read_only, create=create, fsync=fsync, fsync_interval_ms=fsync_interval_ms
-        )
-    )
-
-
 class Prime(Writes, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
-        super().__init__(Engine(settings, progress))
-        self._views = self._engine.views
+        self._pid = os.getpid()
+        self._changing = threading.RLock()
+        self._closed = False
+        self._follower: Follower | None = None
+        self._listener: Listener | None = None
+        self._use(Engine(settings, progress))
+        if settings.read_only:
+            self._follower = Follower(self._engine, self._read_anew)
+        elif settings.path is not None:
+            self._listener = Listener(str(settings.path), self)
+
+    def _use(self, engine: Engine) -> None:
+        # Everything that belongs to one engine: a follower may come to another.
+        super()._use(engine)
+        self._views = engine.views
         # Straight to the compiled method: a Python frame would cost a fifth of the answer.
         self.neighbors = self._views.adjacency.neighbors  # type: ignore[method-assign]
+
+    def _replace(self, new: Engine, old: Engine, same_log: bool) -> None:
+        new.succeed(old, same_log)
+        self._use(new)
+
+    def _read_anew(self, new: Engine, old: Engine) -> None:
+        # The follower's thread has read another log than before.
+        with self._changing:
+            if self._closed or self._engine is not old:
+                new.close()
+            else:
+                self._replace(new, old, False)
 
     # Life.
 
@@ -91,7 +92,15 @@ class Prime(Writes, Searches):
 
         Closing twice is fine; any other use of a closed store raises StoreClosed.
         """
-        self._engine.close()
+        if os.getpid() != self._pid:
+            return  # the parent's, and its locks may be held for ever here
+        with self._changing:
+            self._closed = True
+            if self._follower is not None:
+                self._follower.stop()
+            if self._listener is not None:
+                self._listener.stop()
+            self._engine.close()
 
     @property
     def path(self) -> str:
@@ -106,7 +115,7 @@ class Prime(Writes, Searches):
     @property
     def durable_position(self) -> int:
         """Every event up to it survives power loss."""
-        return int(self._engine.log.wal.durable_position)
+        return self._engine.log.durable_position
 
     @property
     def recovery(self) -> Any:
@@ -391,5 +400,3 @@ class Prime(Writes, Searches):
 
 def _check_limit(limit: int | None) -> int | None:
     return None if limit is None else check_count(limit, "limit")
-
-

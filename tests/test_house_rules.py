@@ -31,14 +31,13 @@ FLOOR_NAMES = ("words", "compiled ground", "over the ground", "views", "engine",
 FLOORS: list[tuple[str, int]] = [
     (r"primecore\.(errors|model|config|exactjson)", WORDS),
     (r"primecore\._\w+", GROUND),
-    (
-        r"primecore\.(codec|storage|memory_storage|log|segments|manifest|finder|recovery|lock|"
-        r"checking|newstore|salvaging|copies|diagnosis)",
-        OVER_GROUND,
-    ),
+    (r"primecore\.(codec|storage|memory_storage|log|segments|manifest|finder|recovery|lock)", OVER_GROUND),
+    (r"primecore\.(checking|newstore|salvaging|copies|diagnosis)", OVER_GROUND),
+    (r"primecore\.(live|address|frames|channel)", OVER_GROUND),
     (r"primecore\.(projections(\..+)?|parquet|checkpoint)", VIEWS),
-    (r"primecore\.engine", ENGINE),
+    (r"primecore\.(engine|follower)", ENGINE),
     (r"primecore\.(service|operations|ingest|writes|searches|care)", SERVICE),
+    (r"primecore\.(owner|via_owner|opening)", SERVICE),
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
     (r"primecore\.(faces|cli)(\..+)?", FACES),
 ]
