@@ -71,4 +71,7 @@ cdef class History:
         high = blocks
         while high > low and times[high - 1].lowest > time_us:
             high -= 1
-        return max(low * BLOCK_EVENTS, <uint64_t>1), min(high * BLOCK_EVENTS, until + 1) - 1
+        middle = low * BLOCK_EVENTS if low else 1
+        if high == low:
+            return middle, middle - 1
+        return middle, until if high * BLOCK_EVENTS > until else high * BLOCK_EVENTS - 1

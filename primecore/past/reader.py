@@ -80,7 +80,11 @@ class PastReader:
             found = _past.present_edge(self._reader, number, self.point.position)
             if found is not None:
                 return found
-        positions = _past.life_chain(self._reader, number, self.point.until)
+            positions = _past.life_chain(self._reader, number, self.point.position)
+        else:
+            # What followed a deletion or another creation that the view does not show speaks of this life.
+            positions = _past.later_chain(self._reader, number, self.point.until)
+            positions.append(_past.edge_facts(self._reader, number)[4])
         found = edge_of(edge_events(self._read, positions, self._shows))
         if found is None:
             raise PrimeError(f"edge number {number} has no creation in the log", hint="run prime replay --verify")
@@ -214,8 +218,21 @@ class PastReader:
         return self._graph.node_id(number)
 
     def number(self, node_id: str) -> int | None:
-        """The number of a node id that an event has named."""
+        """The number of a node id that an event has named, perhaps only later."""
         return self._reader.node_number(node_id)
+
+    def was_named(self, node_id: str) -> bool:
+        """Whether any event that the view shows speaks of a node id or of an edge at it."""
+        number = self._reader.node_number(node_id)
+        if number is None:
+            return False
+        if node_id.startswith("node:") and self.positions(node_id):
+            return True
+        for step in _past.adjacent(self._reader, number, OUT | IN, self.point.until, True):
+            born = _past.edge_facts(self._reader, step[1])[4]
+            if self._shows is None or self.point.shows(self._read(born)):
+                return True
+        return False
 
     def edges_of(self, source: str | None, target: str | None, relation: str | None) -> list[Edge]:
         """The edges that leave `source` and reach `target` (None: any of them), oldest first."""

@@ -84,7 +84,7 @@ def shortest_path(
     """A shortest path; of equal ones the one that the compiled search would give."""
     bits = direction_bits(direction)
     first, last = past.number(source), past.number(target)
-    if first is None or last is None:
+    if first is None or last is None or not past.was_named(source) or not past.was_named(target):
         return None
     if first == last:
         return Path((source,), (), 0.0)
