@@ -38,18 +38,24 @@ from primecore.model import (
     BackupReport,
     CrossDomain,
     Diagnosis,
+    Diff,
     DistantNeighbor,
     Domain,
     Edge,
+    EdgeChange,
     Event,
     Finding,
+    ExportReport,
+    FieldChange,
     Hit,
     IngestReport,
     LostRange,
     Neighbor,
     Node,
+    NodeChange,
     ParkedProjection,
     Path,
+    Provenance,
     Receipt,
     ReplayReport,
     RestoreReport,
@@ -62,6 +68,12 @@ from primecore.model import (
 
 if TYPE_CHECKING:
     from primecore.care import backup, doctor, restore, salvage, verify
+    TimelineEntry,
+)
+
+if TYPE_CHECKING:
+    from primecore.past.subscription import Subscription
+    from primecore.past.view import View
     from primecore.projections.base import Projection
     from primecore.service import Prime, open
 
@@ -73,14 +85,18 @@ __all__ = [
     "CrossDomain",
     "DataError",
     "Diagnosis",
+    "Diff",
     "DiskFull",
     "DistantNeighbor",
     "Domain",
     "Edge",
+    "EdgeChange",
     "EdgeNotFound",
     "EnvironmentFailure",
     "Event",
     "Finding",
+    "ExportReport",
+    "FieldChange",
     "Hit",
     "IdempotencyConflict",
     "IngestReport",
@@ -91,6 +107,7 @@ __all__ = [
     "MisuseError",
     "Neighbor",
     "Node",
+    "NodeChange",
     "NodeNotFound",
     "OutcomeUnknown",
     "ParkedProjection",
@@ -98,6 +115,7 @@ __all__ = [
     "Prime",
     "PrimeError",
     "Projection",
+    "Provenance",
     "Receipt",
     "ReplayReport",
     "RestoreReport",
@@ -115,6 +133,10 @@ __all__ = [
     "VersionConflict",
     "backup",
     "doctor",
+    "Subscription",
+    "TimelineEntry",
+    "VersionConflict",
+    "View",
     "open",
     "restore",
     "salvage",
@@ -126,6 +148,8 @@ _LAZY = {
     "open": "primecore.service",
     "Projection": "primecore.projections.base",
     **dict.fromkeys(("backup", "doctor", "restore", "salvage", "verify"), "primecore.care"),
+    "Subscription": "primecore.past.subscription",
+    "View": "primecore.past.view",
 }
 
 

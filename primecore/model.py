@@ -363,3 +363,12 @@ class Provenance(NamedTuple):
     value: Any
     present: bool
     event: Event
+
+
+class ExportReport(NamedTuple):
+    """What an export wrote: events up to `position`, as `bytes` of JSON lines (before packing)."""
+
+    events: int
+    position: int
+    bytes: int
+    seconds: float

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from primecore import transfer
 from primecore.errors import InvalidArgument
-from primecore.model import Diff, Event, Provenance, Stats, TimelineEntry
+from primecore.ingest import Progress, Readable
+from primecore.model import Diff, Event, ExportReport, IngestReport, Provenance, Stats, TimelineEntry
 from primecore.past.changes import Timeline, diff
 from primecore.past.point import Point, When, point_at
 from primecore.past.reader import PastReader
 from primecore.past.subscription import Subscription
 from primecore.past.view import View
+from primecore.transfer import Writable
 from primecore.writes import Time, Writes, check_count
 
 
@@ -130,6 +134,46 @@ class PastVerbs(Writes):
         return Subscription(
             self._engine, start, event_type, type_prefix, entity_id, entity_prefix, durable
         )
+
+    def export(
+        self, target: str | os.PathLike[str] | Writable, *, progress: Progress | None = None
+    ) -> ExportReport:
+        """Writes the whole log as JSON lines to a path (.gz too) or a binary stream: events, as `ingest` takes them.
+
+        Nothing is lost: updates, deletions, vectors, metadata, ids and times go along, payloads byte by byte. Imported
+        into an empty store it gives the same digest. A file appears under its name only when it is whole and on stable
+        storage. `progress(events, events_in_all, events)` is called now and then. Raises StorageFailure.
+
+        >>> import io
+        >>> prime.export(io.BytesIO()).events
+        4
+        """
+        self._engine.check()
+        return transfer.export(self._engine, target, progress)
+
+    def import_from(
+        self,
+        source: str | os.PathLike[str] | Readable,
+        *,
+        format: str | None = None,
+        name: str | None = None,
+        on_error: str = "stop",
+        progress: Progress | None = None,
+    ) -> IngestReport:
+        """Takes in what another store or another memory wrote: a path (.gz and .zst too) or a binary stream.
+
+        `format` is "prime" (JSON lines of events: what `export` writes), "mcp-memory" (the file of the MCP reference
+        memory server) or "allsource" (the export of AllSource Prime); without it the first line tells. Taken in twice
+        it appends nothing the second time. `name`, `on_error` ("stop" or "skip") and `progress` are those of `ingest`.
+        Raises InvalidEvent with `.report`, InvalidArgument.
+
+        >>> import io
+        >>> lines = b'{"type":"entity","name":"Zoe","entityType":"person","observations":["likes tea"]}'
+        >>> prime.import_from(io.BytesIO(lines)).appended, prime.node("node:person:Zoe").properties["observations"]
+        (1, ['likes tea'])
+        """
+        self._engine.check()
+        return transfer.Import(self, self._engine, on_error, progress).run(source, format, name)
 
     def _point(self, when: When | None) -> Point:
         return point_at(when, self._engine.position, self._engine.views.graph.history, self._engine.events.read)
