@@ -10,7 +10,7 @@ def neighbors(
     id: str,
     position: int,
     relation: str | None,
-    direction: int,
+    direction: str,
     limit: int | None,
     weight_of: Callable[[int], float],
 ) -> Neighbors: ...

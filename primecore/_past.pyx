@@ -16,6 +16,7 @@ from primecore._reads cimport Neighbors, Reader
 from primecore._records cimport SUPERSEDED, edge_t, node_t
 from primecore._states cimport EDGE_HEADER, UNBOUNDED, state_t
 
+from primecore._walks import direction_bits
 from primecore.model import Neighbor
 
 
@@ -36,6 +37,11 @@ ctypedef struct founds_t:
     found_t* items
     size_t count
     size_t capacity
+
+
+cdef str BOTH = "both"
+cdef str OUT = "out"
+cdef str IN = "in"
 
 
 cdef int by_edge(const void* a, const void* b) noexcept nogil:
@@ -116,7 +122,7 @@ cdef int gather_both(Graph graph, founds_t* found, uint32_t node, int direction,
     return 0
 
 
-def neighbors(Reader reader not None, str id not None, uint64_t position, relation, int direction, limit, weight_of):
+def neighbors(Reader reader not None, str id not None, uint64_t position, relation, direction, limit, weight_of):
     """The neighbours that a node had at a position, as Reader.neighbors() gives those it has now.
 
     `weight_of(edge number)` is asked for weights that may have changed since.
@@ -124,6 +130,7 @@ def neighbors(Reader reader not None, str id not None, uint64_t position, relati
     cdef Graph graph = reader.graph
     cdef uint32_t number = reader.find_node(id)
     cdef uint32_t wanted = reader.relation_number(relation)
+    cdef int bits = OUTWARD | INWARD if direction is BOTH else direction_bits(direction)
     cdef Neighbors result = Neighbors.__new__(Neighbors)
     cdef founds_t found = founds_t(NULL, 0, 0)
     cdef size_t i, count
@@ -132,10 +139,10 @@ def neighbors(Reader reader not None, str id not None, uint64_t position, relati
     if number == NONE32:
         return result
     try:
-        gather_both(graph, &found, number, direction, position, False, True, wanted)
+        gather_both(graph, &found, number, bits, position, False, True, wanted)
         count = found.count if limit is None or <size_t>limit > found.count else <size_t>limit
         for i in range(count):
-            item = result.neighbor(found.items[i].peer, found.items[i].edge, "out" if found.items[i].outward else "in")
+            item = result.neighbor(found.items[i].peer, found.items[i].edge, OUT if found.items[i].outward else IN)
             if found.items[i].changed:
                 item = Neighbor(item[0], item[1], item[2], item[3], weight_of(found.items[i].edge))
             result.items.append(item)

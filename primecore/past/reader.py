@@ -33,6 +33,8 @@ class PastReader:
         self.valid_at = valid_at
         self._valid_us = None if valid_at is None else codec.encode_time(valid_at)
         self._shows = None if point.is_plain else point.shows
+        self._position = point.position
+        self._simple = self._shows is None and valid_at is None
         self._deletions: dict[str, list[int]] = {}
 
     # Nodes.
@@ -182,11 +184,9 @@ class PastReader:
 
     def neighbors(self, node_id: str, relation: str | None, direction: str, limit: int | None) -> Neighbors:
         """Neighbours, one edge away."""
+        if self._simple:
+            return _past.neighbors(self._reader, node_id, self._position, relation, direction, limit, self.weight)
         bits = direction_bits(direction)
-        if self._shows is None and self._valid_us is None:
-            return _past.neighbors(
-                self._reader, node_id, self.point.position, relation, bits, limit, self.weight
-            )
         number = self._reader.node_number(node_id)
         items: list[Neighbor] = []
         for step in self.adjacent(number, bits) if number is not None else ():

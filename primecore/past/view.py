@@ -123,9 +123,10 @@ class View:
         self, id: str, *, relation: str | None = None, direction: str = "both", depth: int = 1, limit: int | None = None
     ) -> Neighbors | list[DistantNeighbor]:
         """Who was joined to a node, as `Prime.neighbors`."""
-        limit = _check_limit(limit)
-        if depth == 1 and not isinstance(depth, bool):
-            return self.reader.neighbors(id, relation, direction, limit)
+        if limit is not None:
+            check_count(limit, "limit")
+        if depth == 1 and depth is not True:
+            return self._past.neighbors(id, relation, direction, limit)
         if check_count(depth, "depth") < 1:
             raise InvalidArgument(f"depth: expected an integer from 1 up, found {depth!r}")
         return walks.distant(self.reader, id, relation, direction, depth, limit)
