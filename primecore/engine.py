@@ -166,7 +166,9 @@ class Engine:
         """Views of the past: of the events up to `until`, and of those only that are not later than a time."""
         self.check()
         views = Views()
-        _replay.replay(Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None), until, None, latest_us)
+        _replay.replay(
+            Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None), until, None, latest_us
+        )
         return views
 
     def close(self) -> None:

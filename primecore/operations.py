@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 
 class Field(NamedTuple):
-    """One field of a request. `type` is a JSON type or one of: strings, time, position, point (a position or a time), path, events,
-    entity_id.
+    """One field of a request. `type` is a JSON type or one of: strings, time, position, point, path, events, entity_id.
+
+    A point is a position or a time.
     """
 
     name: str
@@ -198,7 +199,9 @@ _WRITES = (
         (
             Field("source", "path", "file to take in (.gz and .zst too), - for stdin", required=True),
             Field(
-                "format", "string", "what the file holds, else its first line tells",
+                "format",
+                "string",
+                "what the file holds, else its first line tells",
                 choices=("prime", "mcp-memory", "allsource"),
             ),
             Field("name", "string", "name of the source, from which lines without event_id get theirs"),

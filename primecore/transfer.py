@@ -41,7 +41,7 @@ class Writable(Protocol):
 def export(
     engine: Engine, target: str | os.PathLike[str] | Writable, progress: Callable[[int, int | None, int], None] | None
 ) -> ExportReport:
-    """Writes every event up to now as a line that ingest takes back; a path is replaced only once all of it is there."""
+    """Writes every event up to now as a line that ingest takes back; a file is replaced only once it is whole."""
     until = engine.position
     begun = time.perf_counter()
     if isinstance(target, (str, os.PathLike)):
@@ -124,9 +124,7 @@ class Import:
         self._on_error = on_error
         self._progress = progress
 
-    def run(
-        self, source: str | os.PathLike[str] | Readable, format: str | None, name: str | None
-    ) -> IngestReport:
+    def run(self, source: str | os.PathLike[str] | Readable, format: str | None, name: str | None) -> IngestReport:
         """Takes in a path or a binary stream."""
         if format is not None and format not in FORMATS:
             raise InvalidArgument(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
@@ -218,7 +216,8 @@ def _from_allsource(lines: list[bytes]) -> Iterator[bytes]:
         if it["type"] == "edge" and isinstance(data, dict):
             data = dict(data)
             for end in ("source", "target"):
-                known = nodes.get(data.get(end) if isinstance(data.get(end), str) else "", set())
+                named = data.get(end)
+                known = nodes.get(named, set()) if isinstance(named, str) else set()
                 if len(known) == 1:
                     [data[end]] = known
         event = {"event_type": kinds[it["type"]], "entity_id": it["entity_id"], "payload": data}
@@ -267,9 +266,7 @@ class _Memory:
     def _report(self, begun: float) -> IngestReport:
         seconds = time.perf_counter() - begun
         rate = self._appended / seconds if seconds > 0 else 0.0
-        return IngestReport(
-            self._read, self._appended, self._duplicates, self._refused, rate, self._engine.position
-        )
+        return IngestReport(self._read, self._appended, self._duplicates, self._refused, rate, self._engine.position)
 
     def _take_line(self, at: int, line: bytes, relations: bool) -> None:
         it = _object(line)

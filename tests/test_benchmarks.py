@@ -21,6 +21,7 @@ PROMISED = {
     "reopen": ["mixed", "graph"],
     "lexical": ["documents", "prime_search_ns_p50", "fts5_search_ns_p50", "times_fts5", "prime_bytes_per_document"],
     "verify": [f"{work}_s_per_gib" for work in ("read", "verify_log", "verify", "recover_log", "recover", "backup")],
+    "as_of": ["events", "position", "ns", "p50_ratio", "graveyard_bytes"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 

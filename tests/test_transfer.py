@@ -172,7 +172,11 @@ def test_a_broken_line_of_an_allsource_export(prime):
 
 def test_formats_are_told_apart_by_the_first_line(prime, tmp_path):
     event = {"event_type": "x", "entity_id": "y"}
-    for name, items in {"a": [event], "b": [ALICE], "c": [{"type": "node", "entity_id": "node:t:z", "data": {}}]}.items():
+    for name, items in {
+        "a": [event],
+        "b": [ALICE],
+        "c": [{"type": "node", "entity_id": "node:t:z", "data": {}}],
+    }.items():
         plain = b"\xef\xbb\xbf\n\r\n" + lines(*items).getvalue()
         for path, data in ((f"{name}.jsonl", plain), (f"{name}.jsonl.gz", gzip.compress(plain))):
             (tmp_path / path).write_bytes(data)

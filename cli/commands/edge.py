@@ -25,6 +25,9 @@ def command(settings: Settings, /, id: str, when: int | str | None, valid_at: st
     with open_store(settings) as prime:
         found = as_of(prime, when, valid_at).edge(id)
     if found is None:
-        raise EdgeNotFound(f"no live edge {id}" + ("" if when is None else f" at {when}"), hint="prime query neighbors NODE shows the ids of a node's edges")
+        raise EdgeNotFound(
+            f"no live edge {id}" + ("" if when is None else f" at {when}"),
+            hint="prime query neighbors NODE shows the ids of a node's edges",
+        )
     document = shapes.edge(found)
     render.record(settings, document)

@@ -40,7 +40,11 @@ def command(settings: Settings, /, entity: str, field: str | None, when: int | s
     found = document["fields"]
     if found or settings.json:
         rows = (
-            (it["field"], it["value"], *(it["event"][name] for name in ("position", "timestamp", "event_type", "metadata")))
+            (
+                it["field"],
+                it["value"],
+                *(it["event"][name] for name in ("position", "timestamp", "event_type", "metadata")),
+            )
             for it in found
         )
         render.table(settings, document, COLUMNS, rows)

@@ -1,7 +1,7 @@
 """What one node or edge was, folded from its own events. Knows events and the result types; no tables, no log.
 
-The rules are those of docs/architecture.md, "The rules of the fold"; the compiled fold follows the same ones. What other
-entities do to an edge (a node takes its edges along) is not told here.
+The rules are those of docs/architecture.md, "The rules of the fold"; the compiled fold follows the same ones. What
+other entities do to an edge (a node takes its edges along) is not told here.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def step_edge(edge: Edge | None, event: Event) -> Edge | None:
 
 
 def edge_events(read: Read, newest_first: list[int], shows: Shows | None) -> list[Event]:
-    """The events of an edge since it was last created or deleted, oldest first; begins with the creation if it lives."""
+    """The events of an edge since it was last created or deleted, oldest first: the creation leads if it lives."""
     events = []
     for position in newest_first:
         event = read(position)

@@ -1,4 +1,4 @@
-"""Points of the past: a position, or a time turned into the positions that it covers. Knows the log's times, no graph."""
+"""Points of the past: a position, or a time as the positions that it covers. Knows the log's times, no graph."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ When = int | datetime | str
 
 
 class Point(NamedTuple):
-    """Which events a view shows: all up to `position`, and those behind it up to `until` that are not later than `time`.
+    """Which events a view shows: all up to `position`, and up to `until` those not later than `time`.
 
     Where times rise with positions, or by position, `until` is `position`.
     """

@@ -123,7 +123,7 @@ class PastReader:
 
     def _lives(self, number: int) -> bool:
         # Judged by the events up to the time; quickly where none of them is out of order.
-        edge_id, source, target, _, born, died, last = _past.edge_facts(self._reader, number)
+        _, source, target, _, born, died, last = _past.edge_facts(self._reader, number)
         clean = self.point.position
         if died and died <= clean:
             return False
@@ -236,7 +236,8 @@ class PastReader:
 
     def edges_of(self, source: str | None, target: str | None, relation: str | None) -> list[Edge]:
         """The edges that leave `source` and reach `target` (None: any of them), oldest first."""
-        own = self._reader.node_number(target if source is None else str(source))
+        asked = target if source is None else source
+        own = None if asked is None else self._reader.node_number(asked)
         peer = None if source is None or target is None else self._reader.node_number(target)
         if own is None or (source is not None and target is not None and peer is None):
             return []

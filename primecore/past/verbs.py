@@ -1,4 +1,4 @@
-"""The verbs of an open store that speak of the past and of what comes: views, differences, provenance, subscriptions."""
+"""The verbs of an open store that speak of the past, of what comes, and of moving house. Knows what answers them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class PastVerbs(Writes):
         until: When | None = None,
         limit: int | None = None,
     ) -> Iterator[TimelineEntry]:
-        """What happened behind `since` up to `until` (positions or times), to one entity or to all: events, with effects.
+        """What happened behind `since` up to `until` (positions or times), to one entity or to all.
 
         Beside each event stands what it did: the fields that changed, with what was there before, the edges that a
         deleted node took along, or that it changed nothing. In order of position. Raises InvalidArgument.
@@ -131,13 +131,9 @@ class PastVerbs(Writes):
         """
         self._engine.check()
         start = self._engine.position if after is None else check_count(after, "after")
-        return Subscription(
-            self._engine, start, event_type, type_prefix, entity_id, entity_prefix, durable
-        )
+        return Subscription(self._engine, start, event_type, type_prefix, entity_id, entity_prefix, durable)
 
-    def export(
-        self, target: str | os.PathLike[str] | Writable, *, progress: Progress | None = None
-    ) -> ExportReport:
+    def export(self, target: str | os.PathLike[str] | Writable, *, progress: Progress | None = None) -> ExportReport:
         """Writes the whole log as JSON lines to a path (.gz too) or a binary stream: events, as `ingest` takes them.
 
         Nothing is lost: updates, deletions, vectors, metadata, ids and times go along, payloads byte by byte. Imported
@@ -183,5 +179,3 @@ class PastVerbs(Writes):
 
     def _reader_at(self, position: int) -> PastReader:
         return self._reader(Point(position, position, None))
-
-

@@ -225,7 +225,9 @@ class View:
             edges, relations = len(valid), {}
             for edge in valid:
                 relations[edge.relation] = relations.get(edge.relation, 0) + 1
-            dangling = sum(views.nodes.node(edge.source) is None or views.nodes.node(edge.target) is None for edge in valid)
+            dangling = sum(
+                views.nodes.node(edge.source) is None or views.nodes.node(edge.target) is None for edge in valid
+            )
             cross = sum(pair.edges for pair in self.cross_domain())
         return now._replace(
             events=views.graph.history.count,

@@ -53,7 +53,7 @@ class _Sources:
 
     def _paths(self) -> list[Path]:
         found: list[Path] = []
-        stack = [((name,), said) for name, said in self.said.items()]
+        stack: list[tuple[Path, _Said]] = [((name,), said) for name, said in self.said.items()]
         while stack:
             path, said = stack.pop()
             found.append(path)
@@ -102,20 +102,19 @@ def why(past: PastReader, entity: str, field: str | None) -> list[Provenance]:
                 f"there is no {'edge' if is_edge else 'node'} {entity}", hint="history() tells what was said of it"
             )
         return [Provenance(entity, "", None, False, ended)]
-    values = {("properties",): found.properties}
     names = ("source", "target", "relation", "weight", "valid_from", "valid_to") if is_edge else (
         "type", "domain", "labels", "created_at", "updated_at"
     )  # fmt: skip
-    plain = {(name,): getattr(found, name) for name in names}
+    plain: dict[Path, Any] = {(name,): getattr(found, name) for name in names}
     if wanted is None:
-        told = [(path, value) for path, value in plain.items() if value not in (None, ())]
+        told: list[tuple[Path, Any]] = [(path, value) for path, value in plain.items() if value not in (None, ())]
         told += leaves(found.properties, ("properties",)) if found.properties else []
         return [_set(entity, path, value, sources) for path, value in told]
     if wanted[0] != "properties":
         if plain[wanted] not in (None, ()):
             return [_set(entity, wanted, plain[wanted], sources)]
     else:
-        value, there = _at(values[("properties",)], wanted[1:])
+        value, there = _at(found.properties, wanted[1:])
         if there:
             return [_set(entity, path, leaf, sources) for path, leaf in leaves(value, wanted)]
     taker = sources.taker(wanted)
