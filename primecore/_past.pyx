@@ -23,6 +23,11 @@ from primecore.model import Neighbor
 cdef enum:
     OUTWARD = 1
     INWARD = 2
+    AHEAD = 32                      # edges fetched into the cache before they are looked at
+
+
+cdef extern from * nogil:
+    void __builtin_prefetch(const void* address) noexcept
 
 
 ctypedef struct found_t:
@@ -89,6 +94,8 @@ cdef int gather(Graph graph, founds_t* found, uint32_t node, bint outward, uint6
     cdef uint32_t i, number
     cdef node_t* record = graph.node(node)
     graph.adjacency.view(record.out_list if outward else record.in_list, &entries)
+    for i in range(entries.count if entries.count < AHEAD else <uint32_t>AHEAD):
+        __builtin_prefetch(graph.edge(entries.edges[i]))
     for i in range(entries.count):
         if entries.relations[i] & RELATION_DEAD:
             continue
@@ -141,6 +148,8 @@ def neighbors(Reader reader not None, str id not None, uint64_t position, relati
     try:
         gather_both(graph, &found, number, bits, position, False, True, wanted)
         count = found.count if limit is None or <size_t>limit > found.count else <size_t>limit
+        for i in range(count if count < AHEAD else <size_t>AHEAD):
+            __builtin_prefetch(graph.node(found.items[i].peer))
         for i in range(count):
             item = result.neighbor(found.items[i].peer, found.items[i].edge, OUT if found.items[i].outward else IN)
             if found.items[i].changed:
