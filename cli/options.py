@@ -123,7 +123,6 @@ _TYPES: dict[str, Any] = {
     "integer": COUNT,
     "position": POSITION,
     "point": POINT,
-    "time": TEXT,
     "path": click.Path(),
 }
 
