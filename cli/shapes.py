@@ -32,8 +32,8 @@ from primecore.model import (
     SalvageReport,
     Stats,
     Subgraph,
-    VerifyReport,
     TimelineEntry,
+    VerifyReport,
 )
 
 Shape = dict[str, Any]

@@ -44,9 +44,9 @@ from primecore.model import (
     Edge,
     EdgeChange,
     Event,
-    Finding,
     ExportReport,
     FieldChange,
+    Finding,
     Hit,
     IngestReport,
     LostRange,
@@ -63,15 +63,12 @@ from primecore.model import (
     Stats,
     Subgraph,
     Symptom,
+    TimelineEntry,
     VerifyReport,
 )
 
 if TYPE_CHECKING:
     from primecore.care import backup, doctor, restore, salvage, verify
-    TimelineEntry,
-)
-
-if TYPE_CHECKING:
     from primecore.past.subscription import Subscription
     from primecore.past.view import View
     from primecore.projections.base import Projection
@@ -94,9 +91,9 @@ __all__ = [
     "EdgeNotFound",
     "EnvironmentFailure",
     "Event",
-    "Finding",
     "ExportReport",
     "FieldChange",
+    "Finding",
     "Hit",
     "IdempotencyConflict",
     "IngestReport",
@@ -128,15 +125,14 @@ __all__ = [
     "StoreNotFound",
     "StorePoisoned",
     "Subgraph",
+    "Subscription",
     "Symptom",
+    "TimelineEntry",
     "VerifyReport",
     "VersionConflict",
+    "View",
     "backup",
     "doctor",
-    "Subscription",
-    "TimelineEntry",
-    "VersionConflict",
-    "View",
     "open",
     "restore",
     "salvage",

@@ -38,8 +38,7 @@ FLOORS: list[tuple[str, int]] = [
     ),
     (r"primecore\.(projections(\..+)?|parquet|checkpoint)", VIEWS),
     (r"primecore\.engine", ENGINE),
-    (r"primecore\.(service|operations|ingest|writes|searches|care)", SERVICE),
-    (r"primecore\.(service|operations|ingest|writes|searches|transfer|past(\..+)?)", SERVICE),
+    (r"primecore\.(service|operations|ingest|writes|searches|care|transfer|past(\..+)?)", SERVICE),
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
     (r"primecore\.(faces|cli)(\..+)?", FACES),
 ]
