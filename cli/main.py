@@ -39,6 +39,10 @@ root = LazyGroup(
         "ingest": entry("ingest"),
         "query": Entry("primecore.cli.commands.query", "Ask about nodes, edges, neighbours, paths and domains"),
         "events": entry("events"),
+        "timeline": entry("timeline"),
+        "diff": entry("diff"),
+        "why": entry("why"),
+        "tail": entry("tail", "subscribe"),
         "stats": entry("stats"),
         "replay": entry("replay"),
         "verify": entry("verify"),
@@ -46,6 +50,8 @@ root = LazyGroup(
         "backup": entry("backup"),
         "restore": entry("restore"),
         "repair": entry("repair", "salvage"),
+        "export": entry("export"),
+        "import": entry("import_file", "import_from"),
     },
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from primecore.cli.jsontext import rfc3339
@@ -11,20 +12,27 @@ from primecore.model import (
     BackupReport,
     CrossDomain,
     Diagnosis,
+    Diff,
     DistantNeighbor,
     Domain,
     Edge,
+    EdgeChange,
     Event,
+    ExportReport,
+    FieldChange,
     Hit,
     IngestReport,
     Neighbor,
     Node,
+    NodeChange,
     Path,
+    Provenance,
     ReplayReport,
     RestoreReport,
     SalvageReport,
     Stats,
     Subgraph,
+    TimelineEntry,
     VerifyReport,
 )
 
@@ -217,3 +225,82 @@ def backup(it: BackupReport) -> Shape:
 def restore(it: RestoreReport) -> Shape:
     """Every field of the report, under its own name."""
     return it._asdict()
+def value(it: Any) -> Any:
+    """A field's value: times as text."""
+    return rfc3339(it) if isinstance(it, datetime) else it
+
+
+def field_change(it: FieldChange) -> Shape:
+    """A field before and after."""
+    return {"field": it.field, "kind": it.kind, "before": value(it.before), "after": value(it.after)}
+
+
+def _change(it: NodeChange | EdgeChange) -> Shape:
+    return {"entity_id": it.id, "fields": [field_change(field) for field in it.fields]}
+
+
+def diff(it: Diff) -> Shape:
+    """The net effect between two points."""
+    return {
+        "from_position": it.from_position,
+        "to_position": it.to_position,
+        "nodes_added": [node(found) for found in it.nodes_added],
+        "nodes_changed": [_change(found) for found in it.nodes_changed],
+        "nodes_removed": [node(found) for found in it.nodes_removed],
+        "edges_added": [edge(found) for found in it.edges_added],
+        "edges_changed": [_change(found) for found in it.edges_changed],
+        "edges_removed": [edge(found) for found in it.edges_removed],
+    }
+
+
+TIMELINE_COLUMNS = [
+    Column("position", "number"),
+    Column("timestamp"),
+    Column("entity_id", "id"),
+    Column("effect"),
+    Column("fields", "text"),
+    Column("edges_removed", "text"),
+]
+
+
+def timeline_entry(it: TimelineEntry) -> Shape:
+    """An event and what it did."""
+    return {
+        "position": it.event.position,
+        "timestamp": rfc3339(it.event.timestamp),
+        "event_id": it.event.event_id,
+        "event_type": it.event.event_type,
+        "entity_id": it.event.entity_id,
+        "effect": it.effect,
+        "fields": [field_change(field) for field in it.fields],
+        "edges_removed": list(it.edges_removed),
+    }
+
+
+def timeline_row(it: TimelineEntry) -> tuple[Any, ...]:
+    """The same as a row under `TIMELINE_COLUMNS`: fields as an object of their new values."""
+    fields = {field.field: value(field.after) for field in it.fields}
+    event = it.event
+    return event.position, rfc3339(event.timestamp), event.entity_id, it.effect, fields, list(it.edges_removed)
+
+
+def why(entity_id: str, position: int, found: Iterable[Provenance]) -> Shape:
+    """Which events set an entity's fields, as of `position`."""
+    return {
+        "entity_id": entity_id,
+        "position": position,
+        "fields": [
+            {"field": it.field, "value": value(it.value), "present": it.present, "event": event(it.event)}
+            for it in found
+        ],
+    }
+
+
+def export(file: str, it: ExportReport) -> Shape:
+    """What an export wrote."""
+    return {"file": file, **it._asdict()}
+
+
+def imported(file: str, it: IngestReport) -> Shape:
+    """What an import did."""
+    return {"file": file, **it._asdict()}

@@ -38,18 +38,24 @@ from primecore.model import (
     BackupReport,
     CrossDomain,
     Diagnosis,
+    Diff,
     DistantNeighbor,
     Domain,
     Edge,
+    EdgeChange,
     Event,
+    ExportReport,
+    FieldChange,
     Finding,
     Hit,
     IngestReport,
     LostRange,
     Neighbor,
     Node,
+    NodeChange,
     ParkedProjection,
     Path,
+    Provenance,
     Receipt,
     ReplayReport,
     RestoreReport,
@@ -57,12 +63,15 @@ from primecore.model import (
     Stats,
     Subgraph,
     Symptom,
+    TimelineEntry,
     VerifyReport,
 )
 
 if TYPE_CHECKING:
     from primecore.care import backup, doctor, restore, salvage, verify
     from primecore.opening import open
+    from primecore.past.subscription import Subscription
+    from primecore.past.view import View
     from primecore.projections.base import Projection
     from primecore.service import Prime
 
@@ -74,13 +83,17 @@ __all__ = [
     "CrossDomain",
     "DataError",
     "Diagnosis",
+    "Diff",
     "DiskFull",
     "DistantNeighbor",
     "Domain",
     "Edge",
+    "EdgeChange",
     "EdgeNotFound",
     "EnvironmentFailure",
     "Event",
+    "ExportReport",
+    "FieldChange",
     "Finding",
     "Hit",
     "IdempotencyConflict",
@@ -92,6 +105,7 @@ __all__ = [
     "MisuseError",
     "Neighbor",
     "Node",
+    "NodeChange",
     "NodeNotFound",
     "OutcomeUnknown",
     "ParkedProjection",
@@ -99,6 +113,7 @@ __all__ = [
     "Prime",
     "PrimeError",
     "Projection",
+    "Provenance",
     "Receipt",
     "ReplayReport",
     "RestoreReport",
@@ -111,9 +126,12 @@ __all__ = [
     "StoreNotFound",
     "StorePoisoned",
     "Subgraph",
+    "Subscription",
     "Symptom",
+    "TimelineEntry",
     "VerifyReport",
     "VersionConflict",
+    "View",
     "backup",
     "doctor",
     "open",
@@ -127,6 +145,8 @@ _LAZY = {
     "open": "primecore.opening",
     "Projection": "primecore.projections.base",
     **dict.fromkeys(("backup", "doctor", "restore", "salvage", "verify"), "primecore.care"),
+    "Subscription": "primecore.past.subscription",
+    "View": "primecore.past.view",
 }
 
 

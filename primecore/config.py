@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 from primecore.errors import InvalidArgument
 
 Fsync = Literal["interval", "always", "never"]
+ImportFormat = Literal["prime", "mcp-memory", "allsource"]
 
 DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"

@@ -75,6 +75,11 @@ class Engine:
             self.views.reader.look()
         return self.views.position
 
+    @property
+    def durable_position(self) -> int:
+        """Every event up to it survives power loss."""
+        return self.log.durable_position
+
     def check(self) -> None:
         """Where another process owns the store, takes in what that has appended.
 
@@ -202,6 +207,15 @@ class Engine:
             live_digest=None if live is None else live[1],
             equal=None if live is None else live[1] == digest,
         )
+
+    def fold(self, until: int, latest_us: int | None) -> Views:
+        """Views of the past: of the events up to `until`, and of those only that are not later than a time."""
+        self.check()
+        views = Views()
+        _replay.replay(
+            Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None), until, None, latest_us
+        )
+        return views
 
     def close(self) -> None:
         """Makes everything durable and lets go of it.

@@ -240,6 +240,11 @@ def _open(stack: ExitStack, path: Path) -> tuple[Readable, Measure]:
     return raw, measure
 
 
+def open_source(stack: ExitStack, path: Path) -> Readable:
+    """A file to read lines from, unpacked where its name ends in .gz or .zst; `stack` closes it."""
+    return _open(stack, path)[0]
+
+
 class _Gzip:
     """Members of a .gz file, one behind the other. Gives all that can be unpacked before it says what is wrong."""
 

@@ -296,3 +296,79 @@ class Diagnosis(NamedTuple):
     ok: bool
     path: str
     symptoms: tuple[Symptom, ...]
+
+
+class FieldChange(NamedTuple):
+    """One field before and after. `field` is a JSON pointer such as /properties/name; `kind` is what became of it.
+
+    `kind` is "added", "removed" or "changed"; what was not there is None.
+    """
+
+    field: str
+    kind: str
+    before: Any
+    after: Any
+
+
+class NodeChange(NamedTuple):
+    """A node that was live before and after, and the fields that differ."""
+
+    id: str
+    fields: tuple[FieldChange, ...]
+
+
+class EdgeChange(NamedTuple):
+    """An edge that was live before and after, and the fields that differ."""
+
+    id: str
+    fields: tuple[FieldChange, ...]
+
+
+class Diff(NamedTuple):
+    """The net effect between two points: what is there at the second that was not at the first, and so on.
+
+    The positions are those of the last event that each point shows.
+    """
+
+    from_position: int
+    to_position: int
+    nodes_added: tuple[Node, ...]
+    nodes_changed: tuple[NodeChange, ...]
+    nodes_removed: tuple[Node, ...]
+    edges_added: tuple[Edge, ...]
+    edges_changed: tuple[EdgeChange, ...]
+    edges_removed: tuple[Edge, ...]
+
+
+class TimelineEntry(NamedTuple):
+    """An event and what it did: `effect` is "created", "replaced", "updated", "deleted", "ignored" or "recorded".
+
+    `fields` changed on the entity itself; `edges_removed` are the ids of edges that a deleted node took along.
+    """
+
+    event: Event
+    effect: str
+    fields: tuple[FieldChange, ...]
+    edges_removed: tuple[str, ...]
+
+
+class Provenance(NamedTuple):
+    """The event that set a field last, or took it away (`present` is then false and `value` None).
+
+    `field` is a JSON pointer such as /properties/name; "" is the entity itself, where it is not live.
+    """
+
+    entity_id: str
+    field: str
+    value: Any
+    present: bool
+    event: Event
+
+
+class ExportReport(NamedTuple):
+    """What an export wrote: events up to `position`, as `bytes` of JSON lines (before packing)."""
+
+    events: int
+    position: int
+    bytes: int
+    seconds: float

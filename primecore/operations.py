@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 
 class Field(NamedTuple):
-    """One field of a request. `type` is a JSON type or one of: strings, time, position, path, events, entity_id."""
+    """One field of a request. `type` is a JSON type or one of: strings, time, position, point, path, events, entity_id.
+
+    A point is a position or a time.
+    """
 
     name: str
     type: str
@@ -190,6 +193,22 @@ _WRITES = (
         True,
     ),
     Operation("delete_edge", "Delete an edge", (_EDGE_ID, *_ENVELOPE), True),
+    Operation(
+        "import_from",
+        "Take in an export, or what another memory wrote",
+        (
+            Field("source", "path", "file to take in (.gz and .zst too), - for stdin", required=True),
+            Field(
+                "format",
+                "string",
+                "what the file holds, else its first line tells",
+                choices=("prime", "mcp-memory", "allsource"),
+            ),
+            Field("name", "string", "name of the source, from which lines without event_id get theirs"),
+            Field("on_error", "string", "what a broken line does", default="stop", choices=("stop", "skip")),
+        ),
+        True,
+    ),
     Operation("flush", "Wait until all events are on stable storage", (Field("timeout", "number", "seconds"),), True),
 )
 
@@ -299,6 +318,63 @@ _READS = (
             Field("entity_id", "entity_id", "only events of this entity"),
             _LIMIT,
         ),
+        False,
+    ),
+    Operation(
+        "at",
+        "Look at the store as it was",
+        (
+            Field("when", "point", "as it was at this position or time (RFC 3339 with offset)"),
+            Field("valid_at", "time", "only edges that hold at this time (RFC 3339 with offset)"),
+        ),
+        False,
+    ),
+    Operation(
+        "diff",
+        "Show what changed between two points, net",
+        (
+            Field("first", "point", "a position or a time", required=True),
+            Field("second", "point", "a position or a time, else now"),
+        ),
+        False,
+    ),
+    Operation(
+        "timeline",
+        "Show what happened, event by event, and what each changed",
+        (
+            Field("entity", "entity_id", "only this entity"),
+            Field("since", "point", "only what came after this position or time"),
+            Field("until", "point", "only what came up to this position or time"),
+            _LIMIT,
+        ),
+        False,
+    ),
+    Operation(
+        "why",
+        "Show which events set the fields of a node or an edge",
+        (
+            Field("entity", "entity_id", "the node or the edge", required=True),
+            Field("field", "string", "only this field, as in weight, properties.name or /properties/name"),
+        ),
+        False,
+    ),
+    Operation(
+        "subscribe",
+        "Follow the log: events as they come",
+        (
+            Field("after", "position", "begin behind this position, else with what comes next"),
+            Field("event_type", "string", "only events of this type"),
+            Field("type_prefix", "string", "only events whose type begins so"),
+            Field("entity_id", "entity_id", "only events of this entity"),
+            Field("entity_prefix", "string", "only events whose entity begins so"),
+            Field("durable", "boolean", "only events on stable storage", default=True),
+        ),
+        False,
+    ),
+    Operation(
+        "export",
+        "Write the whole log as JSON lines that import takes back",
+        (Field("target", "path", "file to write (.gz too), else stdout", required=True),),
         False,
     ),
     Operation("domains", "List domains and how many nodes each has", (), False),

@@ -35,14 +35,15 @@ from primecore.model import (
     VerifyReport,
 )
 from primecore.owner import Listener
+from primecore.past.verbs import PastVerbs
 from primecore.projections.base import Projection
 from primecore.searches import Searches
-from primecore.writes import Writes, check_count
+from primecore.writes import check_count
 
 MAX_SUBGRAPH_NODES = 100_000
 
 
-class Prime(Writes, Searches):
+class Prime(PastVerbs, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
@@ -115,7 +116,7 @@ class Prime(Writes, Searches):
     @property
     def durable_position(self) -> int:
         """Every event up to it survives power loss."""
-        return self._engine.log.durable_position
+        return self._engine.durable_position
 
     @property
     def recovery(self) -> Any:

@@ -24,6 +24,7 @@ PROMISED = {
     "durable": ["prime_times_raw", "prime_64_times_1", "sqlite_us_p50", "sqlite_64_writers_per_second"],
     "append_tail": ["interval_append_p999_ns", "never_append_p999_ns", "interval_chunk_max_us", "never_chunk_max_us"],
     "follow": ["visible_ns_p99", "visible_ns_max", "forwarded_appends_per_second", "appends_per_second"],
+    "as_of": ["events", "position", "ns", "p50_ratio", "graveyard_bytes"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 

@@ -24,6 +24,7 @@ MEASURED = {
     "created_at",
     "updated_at",
     "timestamp",
+    "bytes",
     "event_id",
     "events_per_second",
     "seconds",
