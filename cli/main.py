@@ -46,6 +46,9 @@ root = LazyGroup(
         "backup": entry("backup"),
         "restore": entry("restore"),
         "repair": entry("repair", "salvage"),
+        "serve": Entry("primecore.cli.commands.serve", "Serve the store over HTTP"),
+        "mcp": Entry("primecore.cli.commands.mcp", "Serve the store to an agent (Model Context Protocol)"),
+        "install": Entry("primecore.cli.commands.install", "Tell an agent's program about prime mcp"),
     },
 )
 
