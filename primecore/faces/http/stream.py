@@ -100,7 +100,7 @@ class Feed:
     async def _wait(self, request: Request, after: int, gone: asyncio.Future[None]) -> None:
         """Until the store has moved on, the client has left, or it is time for a sign of life."""
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._look())
+            self._looking = asyncio.ensure_future(self._look(after))
         if self._app.prime.position > after:
             return
         moved = asyncio.ensure_future(self._moved.wait())
@@ -115,8 +115,8 @@ class Feed:
         finally:
             moved.cancel()
 
-    async def _look(self) -> None:
-        position = self._app.prime.position
+    async def _look(self, position: int) -> None:
+        """Wakes who waits. `position` is what the first of them has seen: what came since then counts."""
         while self.slots.taken and not self.stopping:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._app.prime.position
