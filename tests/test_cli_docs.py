@@ -49,7 +49,7 @@ def commands(group: LazyGroup = root, path: str = "prime") -> Iterator[tuple[str
 
 
 COMMANDS = dict(commands())
-# They run until they are stopped; tests/test_serve.py and tests/test_mcp_stdio.py run them.
+# They run until they are stopped; tests/test_serve.py and tests/test_mcp.py run them.
 SERVERS = {"prime serve", "prime mcp"}
 EXAMPLES = [
     (name, example) for name, command in COMMANDS.items() if name not in SERVERS for example in command.examples

@@ -71,7 +71,15 @@ CASES = [
     Case("stats", lambda p: p.stats(), ["stats"], ("GET", "/stats", None), ("prime_stats", {}), None),
 ]  # fmt: skip
 # What differs from process to process, and the names that AllSource gave things beside ours.
-OWN = {"memory_bytes", "oldest_unsynced_ms", "worst_unsynced_ms", "wal_bytes", "durable_position", "projections", "fsync"}
+OWN = {
+    "memory_bytes",
+    "oldest_unsynced_ms",
+    "worst_unsynced_ms",
+    "wal_bytes",
+    "durable_position",
+    "projections",
+    "fsync",
+}
 OTHER_NAMES = {"total_nodes", "total_edges", "event_count", "entity_id", "next"}
 
 

@@ -36,7 +36,12 @@ def client(served: Served) -> Client:
 
 
 def test_one_event(client: Client, served: Served) -> None:
-    event = {"event_type": "note.taken", "entity_id": "note:1", "payload": {"a": 1}, "timestamp": "2026-01-01T00:00:00Z"}
+    event = {
+        "event_type": "note.taken",
+        "entity_id": "note:1",
+        "payload": {"a": 1},
+        "timestamp": "2026-01-01T00:00:00Z",
+    }
     receipt = client.ask("POST", "/events", 201, json=event, headers={"Idempotency-Key": "k"})
     assert (receipt["position"], receipt["version"], receipt["duplicate"]) == (1, 1, False)
     again = client.ask("POST", "/events", 200, json=event, headers={"Idempotency-Key": "k"})
@@ -102,7 +107,9 @@ def test_atomic_lines(client: Client, served: Served) -> None:
 def test_a_large_batch_is_refused_whole(client: Client, served: Served) -> None:
     big = [{"event_type": "a.b", "entity_id": f"x:{at}", "payload": {"t": "y" * 9_000_000}} for at in range(4)]
     assert client.refused("POST", "/events", json=big) == (413, "limit_exceeded")
-    assert client.refused("POST", "/events", content=b" " * (49 << 20), headers={"content-type": "application/json"}) == (
+    assert client.refused(
+        "POST", "/events", content=b" " * (49 << 20), headers={"content-type": "application/json"}
+    ) == (
         413,
         "limit_exceeded",
     )

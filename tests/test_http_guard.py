@@ -34,7 +34,9 @@ def test_names_of_this_machine_are_let_in(served: Served, host: str) -> None:
     assert served.client.get("/health", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:3905", "localhost.evil.example", "127.0.0.1.nip.io", "", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:3905", "localhost.evil.example", "127.0.0.1.nip.io", "", "[::2]"]
+)
 def test_other_names_are_not(served: Served, host: str) -> None:
     assert served.client.refused("GET", "/stats", headers={"host": host}) == (403, "forbidden")
 
@@ -101,7 +103,7 @@ def test_who_finds_no_place_is_told_to_come_again() -> None:
     with primecore.open(":memory:") as prime, serving(prime, settings) as served:
         held = threading.Event()
         slow = type("Slow", (), {"digest": lambda self: held.wait(20) and "x", "position": 0, "stats": prime.stats})()
-        served.app.prime = slow
+        served.app.core.prime = slow
         answers: list[int] = []
 
         def ask() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document against the server: whatever it allows and forbids is tried; no answer is a 500 or undocumented."""
+"""The OpenAPI document against the server: what it allows and forbids is tried; no answer is a 500 or undocumented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of `prime serve`: AllSource's bodies and answers, ids of every kind, pages, limits, one shape of errors."""
+"""The routes of `prime serve`: AllSource's bodies and answers, ids of every kind, pages, limits, errors."""
 
 from __future__ import annotations
 
@@ -139,7 +139,9 @@ def test_any_id_is_served_or_refused_cleanly(served: Served, id: str) -> None:
 def test_numbers_come_back_exactly(client: Client) -> None:
     big = '{"a":123456789012345678901234567890,"b":0.1234567890123456789012345,"c":1e400,"d":-0.0}'
     made = client.ask("POST", "/nodes", 201, content=f'{{"type":"n","properties":{big}}}')
-    assert f'"properties":{big}' in client.get(f"{API}/nodes/{made['entity_id']}").text.replace(" ", "").replace("E+", "e")
+    assert f'"properties":{big}' in client.get(f"{API}/nodes/{made['entity_id']}").text.replace(" ", "").replace(
+        "E+", "e"
+    )
     client.ask("DELETE", f"/nodes/{made['entity_id']}")
 
 

@@ -32,7 +32,13 @@ def test_it_says_where_it_is_answers_and_stops(store_path: Path) -> None:
     with Process(store_path) as it:
         assert it.ready == {"url": it.url, "store": str(store_path), "position": 0}
         done = subprocess.run(
-            ["curl", "-s", "-w", "\ntime_total: %{time_total}s\n", it.url.replace("127.0.0.1", "localhost") + API + "/stats"],
+            [
+                "curl",
+                "-s",
+                "-w",
+                "\ntime_total: %{time_total}s\n",
+                it.url.replace("127.0.0.1", "localhost") + API + "/stats",
+            ],
             capture_output=True,
             text=True,
         )
@@ -106,58 +112,63 @@ def test_kill_9_loses_nothing_that_was_acknowledged(store_path: Path) -> None:
     assert set(acknowledged) <= set(there)
 
 
+RUDE = (
+    b"GET ",
+    b"POST /api/v1/prime/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{",
+    b"\x00\xff\r\n\r\n",
+    b"GET /api/v1/prime/graph HTTP/1.1\r\nHost: localhost\r\n\r\n",
+)
+
+
+class Crowd:
+    """Clients that ask and write at random until it is time, some of them rudely."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.url, self.until = url, time.monotonic() + seconds
+        self.wrong: list[str] = []
+        self.acknowledged: list[str] = []
+
+    def polite(self, who: int) -> None:
+        dice, turn = random.Random(who), 0
+        with httpx.Client(base_url=self.url + API, timeout=60) as client:
+            while time.monotonic() < self.until:
+                turn += 1
+                answer, ids = self.ask(client, dice, f"{who}-{turn}")
+                if answer.status_code == 201:
+                    self.acknowledged.extend(ids)
+                elif answer.status_code not in (200, 429, 503):
+                    self.wrong.append(answer.text)
+
+    def ask(self, client: httpx.Client, dice: random.Random, name: str) -> tuple[httpx.Response, list[str]]:
+        kind = dice.randrange(10)
+        if kind < 3:
+            return client.post("/nodes", json={"type": "t", "id": name, "properties": {"n": 1}}), [f"node:t:{name}"]
+        if kind == 3:
+            ids = [f"node:t:{name}-{at}" for at in range(20)]
+            created = {"event_type": "prime.node.created", "payload": {"properties": {}}}
+            return client.post("/events", json=[{**created, "entity_id": id} for id in ids]), ids
+        if kind < 6:
+            return client.get(f"/nodes/node:t:{name}/neighbors?depth={dice.randrange(1, 4)}"), []
+        if kind < 8:
+            return client.get("/stats"), []
+        return client.get(f"/events?after={dice.randrange(100)}&limit=50"), []
+
+    def rude(self, who: int) -> None:
+        port = int(self.url.rpartition(":")[2])
+        while time.monotonic() < self.until:
+            with socket.create_connection(("127.0.0.1", port)) as it:
+                it.sendall(RUDE[who % len(RUDE)])
+                time.sleep(0.05)
+
+
 def test_two_hundred_clients_at_once(store_path: Path) -> None:
     """Reads and writes mixed, some of the clients rude: no error but "come again", nothing lost, memory flat."""
     seconds = TORTURE or 4
-    until = time.monotonic() + seconds
-    wrong: list[str] = []
-    acknowledged: list[str] = []
-
     with Process(store_path) as it:
         watched = psutil.Process(it.child.pid)
-        port = int(it.url.rpartition(":")[2])
-
-        def client(who: int) -> None:
-            dice = random.Random(who)
-            with httpx.Client(base_url=it.url + API, timeout=60) as client:
-                turn = 0
-                while time.monotonic() < until:
-                    turn += 1
-                    kind = dice.randrange(10)
-                    if kind < 3:
-                        id = f"{who}-{turn}"
-                        answer = client.post("/nodes", json={"type": "t", "id": id, "properties": {"n": turn}})
-                        if answer.status_code == 201:
-                            acknowledged.append(f"node:t:{id}")
-                    elif kind == 3:
-                        ids = [f"{who}-{turn}-{at}" for at in range(20)]
-                        batch = [
-                            {"event_type": "prime.node.created", "entity_id": f"node:t:{id}", "payload": {"properties": {}}}
-                            for id in ids
-                        ]
-                        answer = client.post("/events", json=batch)
-                        if answer.status_code == 201:
-                            acknowledged.extend(f"node:t:{id}" for id in ids)
-                    elif kind < 6:
-                        answer = client.get(f"/nodes/node:t:{who}-1/neighbors?depth={dice.randrange(1, 4)}")
-                    elif kind < 8:
-                        answer = client.get("/stats")
-                    else:
-                        answer = client.get(f"/events?after={dice.randrange(100)}&limit=50")
-                    if answer.status_code not in (200, 201, 429, 503):
-                        wrong.append(answer.text)
-
-        def rude(who: int) -> None:
-            while time.monotonic() < until:
-                with socket.create_connection(("127.0.0.1", port)) as it:
-                    it.sendall(
-                        (b"GET ", b"POST /api/v1/prime/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{",
-                         b"\x00\xff\r\n\r\n", b"GET /api/v1/prime/graph HTTP/1.1\r\nHost: localhost\r\n\r\n")[who % 4]
-                    )  # fmt: skip
-                    time.sleep(0.05)
-
-        threads = [threading.Thread(target=client, args=(who,)) for who in range(192)]
-        threads += [threading.Thread(target=rude, args=(who,)) for who in range(8)]
+        crowd = Crowd(it.url, seconds)
+        threads = [threading.Thread(target=crowd.polite, args=(who,)) for who in range(192)]
+        threads += [threading.Thread(target=crowd.rude, args=(who,)) for who in range(8)]
         for thread in threads:
             thread.start()
         time.sleep(seconds / 2)
@@ -169,11 +180,10 @@ def test_two_hundred_clients_at_once(store_path: Path) -> None:
             position = last.ask("GET", "/stats")["position"]
             assert "prime_http_jobs 0" in last.get("/metrics").text
         assert it.stop() == 0
-    assert not wrong, wrong[:3]
-    assert len(acknowledged) > 50
+    assert not crowd.wrong, crowd.wrong[:3]
+    assert len(crowd.acknowledged) > 50
     with primecore.open(store_path, read_only=True) as prime:
         assert position == prime.position
-        missing = [id for id in acknowledged if prime.node(id) is None]
-        assert not missing
+        assert not [id for id in crowd.acknowledged if prime.node(id) is None]
         # What the events themselves take, generously, and no more.
         assert after - before < (64 << 20) + 2_000 * prime.position

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any
 
 from primecore.errors import InvalidArgument
-from primecore.faces import fields
+from primecore.faces import fields, shapes
 from primecore.faces.answers import Body, Look, answer
-from primecore.operations import OPERATIONS, Field, Operation
+from primecore.operations import Field, Operation
 from primecore.service import Prime
 
 AT = Field("at", "string", "as it was: a position in the log, or a time (RFC 3339 with offset)")
@@ -28,10 +28,9 @@ def has_past(operation: Operation) -> bool:
 
 def past_methods() -> frozenset[str]:
     """The names of the questions that the store's past answers, empty where the service keeps no past."""
-    if "at" not in OPERATIONS:
+    if not hasattr(Prime, "at"):
         return frozenset()
-    view = fields.returned_class("at")
-    return frozenset(name for name in dir(view) if not name.startswith("_"))
+    return frozenset(name for name in dir(shapes.returned("at")) if not name.startswith("_"))
 
 
 def inputs(operation: Operation) -> tuple[Field, ...]:

@@ -221,10 +221,3 @@ _SCHEMAS: dict[str, Schema] = {
     "numbers": {"type": "array", "items": {"type": "number"}, "minItems": 1},
     "vector": {"type": "array", "items": {"type": "number"}, "minItems": 1},
 }
-
-
-def returned_class(operation: str) -> Any:
-    """The class that a method of the service returns."""
-    from primecore.faces.shapes import returned
-
-    return returned(operation)

@@ -88,7 +88,18 @@ class Process:
 
     def __init__(self, store: Path, *arguments: str, **environment: str) -> None:
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "primecore.cli", "--json", "--data-dir", str(store), "serve", "--port", "0", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "primecore.cli",
+                "--json",
+                "--data-dir",
+                str(store),
+                "serve",
+                "--port",
+                "0",
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -12,19 +12,17 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
-from urllib.parse import parse_qs
 
 from primecore.errors import PrimeError
 from primecore.faces import limits, values
 from primecore.faces.asking import ask, is_quick
 from primecore.faces.fields import from_text
-from primecore.faces.http import openapi, routes, web
+from primecore.faces.http import events, graph, openapi, routes, stream, web
 from primecore.faces.http.guard import Guard, Right
-from primecore.faces.http.jobs import Jobs
 from primecore.faces.http.metrics import Metrics
+from primecore.faces.http.request import KEYS, Core, Handler, Request
 from primecore.faces.http.settings import Settings
 from primecore.faces.http.wire import (
-    Body,
     Disconnected,
     Receive,
     Refusal,
@@ -32,7 +30,6 @@ from primecore.faces.http.wire import (
     Scope,
     Send,
     error_reply,
-    header,
     json_reply,
     send_reply,
     text_reply,
@@ -40,52 +37,8 @@ from primecore.faces.http.wire import (
 from primecore.service import Prime
 
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
-Handler = Callable[["Request"], Awaitable[Reply | None]]
-KEYS = uuid.UUID("5f3f9f0e-7a0c-5cda-9d5e-2f6f2f1c7d11")  # namespace of event ids made from Idempotency-Key; frozen
-MAX_KEY = 256
 
 log = logging.getLogger("primecore.http")
-
-
-class Request:
-    """One request, with what its path said."""
-
-    __slots__ = ("app", "receive", "right", "scope", "send", "started", "values")
-
-    def __init__(self, app: App, scope: Scope, receive: Receive, send: Send, right: Right) -> None:
-        self.app, self.scope, self.receive, self.send, self.right = app, scope, receive, send, right
-        self.values: dict[str, str] = {}
-
-    def query(self) -> dict[str, list[str]]:
-        """The query string. Raises Refusal."""
-        text = self.scope["query_string"]
-        if not text:
-            return {}
-        try:
-            return parse_qs(text.decode("ascii"), keep_blank_values=True, max_num_fields=1_000, errors="strict")
-        except ValueError:
-            raise Refusal("invalid_argument", "query: expected percent-encoded UTF-8, at most 1,000 fields") from None
-
-    def body(self, most_bytes: int | None = None) -> Body:
-        """The body, to be read."""
-        settings = self.app.settings
-        return Body(self.scope, self.receive, most_bytes or settings.body_bytes, settings.stall_seconds)
-
-    async def json(self) -> Any:
-        """The body as JSON; nothing as an empty object. Raises Refusal, InvalidArgument."""
-        kind = (header(self.scope, b"content-type") or "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json" and not kind.endswith("+json"):
-            # Also what keeps forms of other sites out: a page may send those without asking first.
-            raise Refusal("unsupported_media_type", f"content-type: expected application/json, found {kind[:80]}")
-        text = await self.body().read()
-        return values.loads(text) if text.strip() else {}
-
-    def key(self) -> str | None:
-        """The Idempotency-Key. Raises Refusal."""
-        key = header(self.scope, b"idempotency-key")
-        if key is not None and not 0 < len(key) <= MAX_KEY:
-            raise Refusal("invalid_argument", f"Idempotency-Key: expected 1 to {MAX_KEY} characters")
-        return key
 
 
 class App:
@@ -101,11 +54,9 @@ class App:
         mounts: Mapping[str, ASGI] | None = None,
         lives: tuple[Callable[[], AbstractAsyncContextManager[Any]], ...] = (),
     ) -> None:
-        from primecore.faces.http import events, graph, stream
-
-        self.prime = prime
-        self.settings = settings or Settings()
-        self.jobs = Jobs(self.settings)
+        self.core = Core(prime, settings or Settings())
+        self.settings = self.core.settings
+        self.jobs = self.core.jobs
         self.metrics = Metrics()
         self._guard = Guard(self.settings)
         self._mounts = dict(mounts or {})
@@ -114,10 +65,9 @@ class App:
         self.routes = list(routes.table())
         for route in self.routes:
             self._paths.add(route.method, route.path, (route.path, self._table(route), route.operation.writes))
-        self.feed = stream.Feed(self)
-        self.event_ids = KEYS
+        self.feed = stream.Feed(self.core)
         self._document = b""
-        for handler in (events.Events(self), self.feed, graph.Graph(self)):
+        for handler in (events.Events(self.core), self.feed, graph.Graph(self.core)):
             for method, path, target, writes in handler.routes():
                 self._paths.add(method, path, (path, target, writes))
         for path, target in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
@@ -182,7 +132,7 @@ class App:
         (path, handler, writes), names = methods["GET" if method == "HEAD" else method]
         if writes and right != "write":
             raise Refusal("forbidden", "this key may read, not write", "use a key of PRIME_API_KEY")
-        request = Request(self, scope, receive, send, right)
+        request = Request(self.core, scope, receive, send, right)
         if names:
             request.values = dict(zip(names, parts, strict=True))
         return path, handler, request
@@ -220,22 +170,24 @@ class App:
                     given[name] = texts if field is None else from_text(field, texts)
             named = arguments(given, request)
             if operation.writes:
-                body = await self.jobs.write(ask, self.prime, operation, named, limits.HTTP_PAGE)
+                body = await self.jobs.write(ask, self.core.prime, operation, named, limits.HTTP_PAGE)
             elif is_quick(operation, named):
-                body = ask(self.prime, operation, named, limits.HTTP_PAGE)
+                body = ask(self.core.prime, operation, named, limits.HTTP_PAGE)
             else:
                 return await self.jobs.read(
-                    lambda: json_reply(ask(self.prime, operation, named, limits.HTTP_PAGE), status)
+                    lambda: json_reply(ask(self.core.prime, operation, named, limits.HTTP_PAGE), status)
                 )
             return json_reply(body, status)
 
         return handle
 
     async def _health(self, _: Request) -> Reply:
-        return json_reply({"status": "ok", "position": self.prime.position})
+        return json_reply({"status": "ok", "position": self.core.prime.position})
 
     async def _metrics(self, _: Request) -> Reply:
-        return text_reply(self.metrics.text(self.prime, self.jobs, self.feed), b"text/plain; version=0.0.4")
+        return text_reply(
+            self.metrics.text(self.core.prime, self.jobs.waiting, self.feed.slots.taken), b"text/plain; version=0.0.4"
+        )
 
     async def _openapi(self, _: Request) -> Reply:
         if not self._document:

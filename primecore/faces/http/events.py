@@ -9,19 +9,17 @@ import asyncio
 import uuid
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from primecore.errors import InvalidArgument, PrimeError
 from primecore.faces import limits, values
 from primecore.faces.asking import ask
 from primecore.faces.fields import check, from_text
 from primecore.faces.http.jobs import Slots
+from primecore.faces.http.request import KEYS, Core, Request, Target
 from primecore.faces.http.wire import NO_CONTENT_POLICY, SECURITY, Body, Disconnected, Reply, header, json_reply
 from primecore.model import Event, IngestReport, Receipt
 from primecore.operations import OPERATIONS, Field
-
-if TYPE_CHECKING:
-    from primecore.faces.http.app import App, Handler, Request
 
 PATH = "/api/v1/prime/events"
 JSON_LINES = frozenset(
@@ -37,14 +35,14 @@ WRITE_FIELDS = (
 
 
 class Events:
-    """The routes, over an application's store."""
+    """The routes, over a store."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._uploads = Slots(app.settings.uploads, "bulk requests")
-        self._downloads = Slots(app.settings.streams, "event lists")
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._uploads = Slots(core.settings.uploads, "bulk requests")
+        self._downloads = Slots(core.settings.streams, "event lists")
 
-    def routes(self) -> Iterable[tuple[str, str, Handler, bool]]:
+    def routes(self) -> Iterable[Target]:
         """Method, path, handler, and whether it writes."""
         return [("POST", PATH, self._post, True), ("GET", PATH, self._get, False)]
 
@@ -79,7 +77,7 @@ class Events:
 
     async def _batch(self, request: Request, batch: list[Any], durable: bool) -> Reply:
         receipts = await self._append(request, batch, durable)
-        position = max((it.position for it in receipts), default=self._app.prime.position)
+        position = max((it.position for it in receipts), default=self._core.prime.position)
         return json_reply({"receipts": receipts, "position": position}, 201)
 
     async def _append(self, request: Request, batch: list[Any], durable: bool) -> list[Receipt]:
@@ -89,14 +87,14 @@ class Events:
             batch = [
                 it
                 if it.get("event_id") is not None or it.get("id") is not None
-                else {**it, "event_id": str(uuid.uuid5(request.app.event_ids, f"events:{key}:{at}"))}
+                else {**it, "event_id": str(uuid.uuid5(KEYS, f"events:{key}:{at}"))}
                 for at, it in enumerate(batch)
             ]
-        return await self._app.jobs.write(lambda: self._app.prime.append_many(batch, durable=durable))
+        return await self._core.jobs.write(lambda: self._core.prime.append_many(batch, durable=durable))
 
     async def _lines(self, request: Request, on_error: Literal["stop", "skip"]) -> Reply:
         """Lines as they come. Good ones stay whatever becomes of the rest; all are durable before the answer."""
-        settings = self._app.settings
+        settings = self._core.settings
         body = request.body(settings.bulk_bytes)
         # A thread is given to what is coming, not to what may come: a client that stalls at once holds none.
         ahead = await body.read(settings.bulk_ahead_bytes)
@@ -104,10 +102,10 @@ class Events:
         upload = Upload(body, ahead, asyncio.get_running_loop())
 
         def run() -> IngestReport:
-            return self._app.prime.ingest(upload, name=f"http:{key}" if key else None, on_error=on_error)
+            return self._core.prime.ingest(upload, name=f"http:{key}" if key else None, on_error=on_error)
 
         try:
-            report = await self._app.jobs.bulk(run)
+            report = await self._core.jobs.bulk(run)
         except PrimeError:
             if upload.failure is not None:  # what stopped it, not what ingest made of that
                 raise upload.failure from None
@@ -125,31 +123,31 @@ class Events:
             return None
         given = _fields(request, OPERATIONS["events"].fields)
         operation = OPERATIONS["events"]
-        return await self._app.jobs.read(lambda: json_reply(ask(self._app.prime, operation, given, limits.HTTP_PAGE)))
+        return await self._core.jobs.read(lambda: json_reply(ask(self._core.prime, operation, given, limits.HTTP_PAGE)))
 
     async def _send_lines(self, request: Request) -> None:
         """All that is asked for, a page at a time, as fast as the client reads it: of any length in little memory."""
         given = _fields(request, OPERATIONS["events"].fields, most={"limit": limits.MAX_INTEGER})
         left = given.pop("limit", limits.MAX_INTEGER)
-        given["until"] = min(given.get("until", limits.MAX_INTEGER), self._app.prime.position)
-        lines = await self._app.jobs.read(self.page, {**given, "limit": min(PAGE, left)})
+        given["until"] = min(given.get("until", limits.MAX_INTEGER), self._core.prime.position)
+        lines = await self._core.jobs.read(self.page, {**given, "limit": min(PAGE, left)})
         kind = (b"content-type", b"application/x-ndjson")
         headers = [kind, (b"cache-control", b"no-store"), NO_CONTENT_POLICY, *SECURITY]
         await request.send({"type": "http.response.start", "status": 200, "headers": headers})
         head = request.scope["method"] == "HEAD"
-        while lines and not head and not self._app.feed.stopping:
+        while lines and not head and not self._core.stopping:
             text = b"".join(values.dumps(event) + b"\n" for event in lines)
             await request.send({"type": "http.response.body", "body": text, "more_body": True})
             left -= len(lines)
             if len(lines) < PAGE or left <= 0:
                 break
             given["after"] = lines[-1].position
-            lines = await self._app.jobs.read(self.page, {**given, "limit": min(PAGE, left)})
+            lines = await self._core.jobs.read(self.page, {**given, "limit": min(PAGE, left)})
         await request.send({"type": "http.response.body", "body": b""})
 
     def page(self, given: dict[str, Any]) -> list[Event]:
         """The next events."""
-        return list(islice(self._app.prime.events(**given), given["limit"]))
+        return list(islice(self._core.prime.events(**given), given["limit"]))
 
 
 def _fields(request: Request, known: Iterable[Field], most: dict[str, int] | None = None) -> dict[str, Any]:

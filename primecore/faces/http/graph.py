@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from primecore.faces import limits
 from primecore.faces.asking import AT, has_past, past
 from primecore.faces.fields import check, from_text
+from primecore.faces.http.request import Core, Request, Target
 from primecore.faces.http.wire import Refusal, Reply, json_reply
 from primecore.operations import OPERATIONS, Field
-
-if TYPE_CHECKING:
-    from primecore.faces.http.app import App, Handler, Request
 
 PATH = "/api/v1/prime/graph"
 FIELDS = (
@@ -28,12 +26,12 @@ def fields() -> tuple[Field, ...]:
 
 
 class Graph:
-    """The route, over an application's store."""
+    """The route, over a store."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
-    def routes(self) -> Iterable[tuple[str, str, Handler, bool]]:
+    def routes(self) -> Iterable[Target]:
         """Method, path, handler, and whether it writes."""
         return [("GET", PATH, self._graph, False)]
 
@@ -44,7 +42,7 @@ class Graph:
             if name not in known:
                 raise Refusal("invalid_argument", f"{name}: no such field", f"it takes {', '.join(known)}")
             asked[name] = check(known[name], from_text(known[name], texts))
-        return await self._app.jobs.read(lambda: json_reply(self._look(**asked)))
+        return await self._core.jobs.read(lambda: json_reply(self._look(**asked)))
 
     def _look(
         self,
@@ -53,7 +51,7 @@ class Graph:
         after: str | None = None,
         at: str | None = None,
     ) -> dict[str, Any]:
-        source: Any = self._app.prime if at is None else past(self._app.prime, at)
+        source: Any = self._core.prime if at is None else past(self._core.prime, at)
         nodes = source.nodes(type=node_type, limit=limit + 1, after=after)
         more, nodes = len(nodes) > limit, nodes[:limit]
         edges = source.subgraph([node.id for node in nodes], depth=0, limit=max(1, limit)).edges if nodes else ()

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from primecore.service import Prime
-
-if TYPE_CHECKING:
-    from primecore.faces.http.jobs import Jobs
-    from primecore.faces.http.stream import Feed
 
 BUCKETS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})
@@ -30,8 +25,8 @@ class Metrics:
         self._buckets[route][bisect_left(BUCKETS_SECONDS, seconds)] += 1
         self._seconds[route] += seconds
 
-    def text(self, prime: Prime, jobs: Jobs, feed: Feed) -> bytes:
-        """All there is, as of now."""
+    def text(self, prime: Prime, jobs: int, streams: int) -> bytes:
+        """All there is, with how many jobs and streams are under way just now."""
         lines = ["# TYPE prime_http_requests_total counter"]
         for (route, method, status), count in sorted(self._requests.items()):
             lines.append(f'prime_http_requests_total{{route="{route}",method="{method}",status="{status}"}} {count}')
@@ -45,8 +40,8 @@ class Metrics:
             lines.append(f'prime_http_request_seconds_count{{route="{route}"}} {total}')
         stats = prime.stats()
         gauges = {
-            "http_jobs": jobs.waiting,
-            "http_streams": feed.slots.taken,
+            "http_jobs": jobs,
+            "http_streams": streams,
             "parked_projections": len(stats.parked),
             **{name: value for name, value in stats._asdict().items() if isinstance(value, (int, float))},
         }
