@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from primecore.errors import EdgeNotFound, NodeNotFound
 from primecore.faces import shapes
 from primecore.faces.shapes import Schema
@@ -71,16 +73,19 @@ _NEIGHBOR["properties"]["depth"] = {"type": "integer"}
 
 def _neighbors(look: Look) -> Body:
     """AllSource answers the nodes, which leaves out by which edges; here is both."""
-    found = [it._asdict() for it in look.result]
-    depths: dict[str, Any] = {}
-    for it in found:
-        depths.setdefault(it["peer"], it.get("depth"))
-    nodes = []
-    for peer, depth in depths.items():
-        node = look.source.node(peer) if peer.startswith("node:") else None
-        if node is not None:
-            brief = {"id": peer, "type": node.type, "properties": node.properties}
-            nodes.append(brief if depth is None else {**brief, "depth": depth})
+    found: list[Body]
+    if look.arguments.get("depth", 1) == 1:
+        found = [
+            {"peer": peer, "edge_id": edge_id, "relation": relation, "direction": direction, "weight": weight}
+            for peer, edge_id, relation, direction, weight in look.result
+        ]
+    else:
+        found = [it._asdict() for it in look.result]
+    peers = list({it["peer"]: None for it in found})
+    nodes = _briefs(look.source, peers)
+    if "depth" in look.arguments:
+        depths = {it["peer"]: it["depth"] for it in found if "depth" in it}
+        nodes = [{**node, "depth": depths[node["id"]]} if depths else node for node in nodes]
     return {
         "id": look.arguments["id"],
         "position": look.position,
@@ -88,6 +93,18 @@ def _neighbors(look: Look) -> Body:
         "nodes": nodes,
         "truncated": look.truncated,
     }
+
+
+def _briefs(source: Any, ids: list[str]) -> list[Body]:
+    """The live ones of these nodes, in AllSource's shape; of the present, properties stay the text they are kept as."""
+    if hasattr(source, "properties_json"):
+        return [
+            {"id": id, "type": id.split(":", 2)[1], "properties": orjson.Fragment(text)}
+            for id, text in zip(ids, source.properties_json(ids), strict=True)
+            if text is not None
+        ]
+    nodes = (source.node(id) for id in ids)
+    return [{"id": it.id, "type": it.type, "properties": it.properties} for it in nodes if it is not None]
 
 
 def _many_neighbors(look: Look) -> Body:
@@ -103,10 +120,8 @@ def _path(look: Look) -> Body:
     found = look.result
     if found is None:
         return {"position": look.position, "path": None, "edges": [], "cost": None, "message": "No path found"}
-    path = []
-    for id in found.nodes:
-        node = look.source.node(id)
-        path.append({"id": id, "type": node.type, "properties": node.properties} if node else {"id": id})
+    known = {brief["id"]: brief for brief in _briefs(look.source, list(found.nodes))}
+    path = [known.get(id, {"id": id}) for id in found.nodes]
     return {"position": look.position, "path": path, "edges": list(found.edges), "cost": found.cost}
 
 

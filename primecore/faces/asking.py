@@ -58,7 +58,7 @@ def ask(prime: Prime, operation: Operation, given: Mapping[str, Any], page: int)
         source = past(prime, given.pop("at"))
     arguments = fields.collect(operation, given)
     limit = None
-    if any(field.name == "limit" and field.default is None for field in operation.fields):
+    if fields.plan(operation).paged:
         limit = arguments.get("limit", page)
         arguments["limit"] = limit + 1  # one more tells whether there is a next page
     position = source.position

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from primecore.errors import InvalidArgument
 from primecore.faces import limits, values
@@ -41,20 +41,43 @@ def is_exposed(operation: Operation) -> bool:
 
 def collect(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments for the service from JSON values. Raises InvalidArgument for what is not as it should be."""
-    fields = {field.name: field for field in exposed(operation)}
-    for name in given:
-        if name not in fields:
-            raise InvalidArgument(f"{name}: {operation.name} takes no such field", hint=_names(fields))
+    known = plan(operation)
     arguments: dict[str, Any] = {}
-    for name, field in fields.items():
-        value = given.get(name)
+    for name, value in given.items():
+        field = known.fields.get(name)
+        if field is None:
+            raise InvalidArgument(f"{name}: {operation.name} takes no such field", hint=_names(known.fields))
         if value is not None:
             arguments[name] = check(field, value)
-        elif field.required:
-            raise InvalidArgument(f"{name}: {operation.name} needs it", hint=f"it is {field.summary}")
-        elif name in given and name in _clearable(operation.name):
+        elif name in _clearable(operation.name):
             arguments[name] = None
+    for name in known.required:
+        if arguments.get(name) is None:
+            raise InvalidArgument(f"{name}: {operation.name} needs it", hint=f"it is {known.fields[name].summary}")
     return arguments
+
+
+class Plan(NamedTuple):
+    """What is worked out once of an operation: fields by name, those it needs, whether its answer comes in pages."""
+
+    operation: Operation
+    fields: dict[str, Field]
+    required: tuple[str, ...]
+    paged: bool
+
+
+_plans: dict[int, Plan] = {}
+
+
+def plan(operation: Operation) -> Plan:
+    """The plan of an operation. Looked up by identity: to hash the whole operation takes longer than to answer it."""
+    found = _plans.get(id(operation))
+    if found is None or found.operation is not operation:
+        known = {field.name: field for field in exposed(operation)}
+        required = tuple(field.name for field in known.values() if field.required)
+        paged = any(field.name == "limit" and field.default is None for field in operation.fields)
+        found = _plans[id(operation)] = Plan(operation, known, required, paged)
+    return found
 
 
 def _names(fields: Mapping[str, Field]) -> str:

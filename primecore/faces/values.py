@@ -50,6 +50,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, datetime):
         return rfc3339(value)
+    if isinstance(value, orjson.Fragment):
+        return exactjson.loads(bytes(value.contents) if isinstance(value.contents, bytes) else value.contents.encode())
     if hasattr(value, "_asdict"):
         return {name: plain(item) for name, item in value._asdict().items()}
     if isinstance(value, Mapping):

@@ -99,11 +99,10 @@ class App:
         reply: Reply | None
         try:
             right = self._guard.admit(scope)
-            mount = self._mounts.get(scope["path"])
-            if mount is not None:
+            if scope["path"] in self._mounts:
                 path = scope["path"]
                 scope["prime.right"] = right
-                await mount(scope, receive, sent)
+                await self._mounts[path](scope, receive, sent)
                 reply = None
             else:
                 path, handler, request = self._find(scope, receive, sent, right)
@@ -115,9 +114,11 @@ class App:
                 log.exception("an answer broke off")
                 raise
             reply = _refuse(error)
+        status = sent.status
         if reply is not None:
-            await send_reply(sent, reply, head=scope["method"] == "HEAD")
-        self.metrics.note(path, scope["method"], sent.status, time.perf_counter() - began)
+            status = reply.status
+            await send_reply(send, reply, head=scope["method"] == "HEAD")
+        self.metrics.note(path, scope["method"], status, time.perf_counter() - began)
 
     def _find(self, scope: Scope, receive: Receive, send: Send, right: Right) -> tuple[str, Handler, Request]:
         raw = scope.get("raw_path") or scope["path"].encode()
@@ -142,7 +143,8 @@ class App:
         operation, renames = route.operation, route.renames
         fields = {field.name: field for field in route.fields}
         status = 201 if route.created else 200
-        keyed = operation.writes and "event_id" in fields
+        keyed, has_body, writes = operation.writes and "event_id" in fields, route.has_body, operation.writes
+        in_path = {name: renames.get(name, name) for name in route.names}
 
         def arguments(given: dict[str, Any], request: Request) -> dict[str, Any]:
             named = dict(route.preset)
@@ -152,14 +154,14 @@ class App:
                     raise Refusal("invalid_argument", f"{name}: no such field", f"it takes {', '.join(fields)}")
                 named[inner] = value
             for name, text in request.values.items():
-                inner = renames.get(name, name)
+                inner = in_path[name]
                 named[inner] = [text] if inner == "ids" else text
             if keyed and named.get("event_id") is None and (key := request.key()) is not None:
                 named["event_id"] = str(uuid.uuid5(KEYS, f"{operation.name}:{key}"))
             return named
 
         async def handle(request: Request) -> Reply:
-            if route.has_body:
+            if has_body:
                 given = await request.json()
                 if not isinstance(given, dict):
                     raise Refusal("invalid_argument", "body: expected a JSON object")
@@ -169,7 +171,7 @@ class App:
                     field = fields.get(renames.get(name, name))
                     given[name] = texts if field is None else from_text(field, texts)
             named = arguments(given, request)
-            if operation.writes:
+            if writes:
                 body = await self.jobs.write(ask, self.core.prime, operation, named, limits.HTTP_PAGE)
             elif is_quick(operation, named):
                 body = ask(self.core.prime, operation, named, limits.HTTP_PAGE)

@@ -45,15 +45,14 @@ class Guard:
         )
 
     def _check_names(self, scope: Scope) -> None:
-        hosts, origin = [], None
+        host, count, origin = b"", 0, None
         for key, value in scope["headers"]:
             if key == b"host":
-                hosts.append(value)
+                host, count = value, count + 1
             elif key == b"origin":
                 origin = value
-        if len(hosts) != 1:
+        if count != 1:
             raise Refusal("forbidden", "host: expected exactly one Host header")
-        host = hosts[0]
         if self._hosts and host not in self._passed:
             if _name(host.decode("latin-1")).lower() not in self._hosts:
                 raise Refusal(

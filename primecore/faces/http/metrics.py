@@ -22,7 +22,8 @@ class Metrics:
     def note(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered; status 0: its client left before."""
         self._requests[route, method if method in _METHODS else "other", status] += 1
-        self._buckets[route][bisect_left(BUCKETS_SECONDS, seconds)] += 1
+        buckets = self._buckets[route]
+        buckets[bisect_left(BUCKETS_SECONDS, seconds)] += 1
         self._seconds[route] += seconds
 
     def text(self, prime: Prime, jobs: int, streams: int) -> bytes:

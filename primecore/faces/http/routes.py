@@ -102,6 +102,13 @@ def table() -> Iterator[Route]:
             yield Route("GET" if plain else "POST", f"{PREFIX}/{operation.name.replace('_', '-')}", operation)
 
 
+def _decoded(part: str) -> str:
+    try:
+        return unquote_to_bytes(part.encode("latin-1")).decode()
+    except UnicodeDecodeError:
+        raise InvalidArgument("path: expected percent-encoded UTF-8") from None
+
+
 class Paths:
     """Finds what is behind a path. Segments are decoded after they were split: an id may hold %2F."""
 
@@ -128,10 +135,7 @@ class Paths:
                 following = level.get("{}")
                 if following is None or not part:
                     return None
-                try:
-                    values.append(unquote_to_bytes(part).decode())
-                except UnicodeDecodeError:
-                    raise InvalidArgument("path: expected percent-encoded UTF-8") from None
+                values.append(_decoded(part) if "%" in part or not part.isascii() else part)
             level = following
         methods = level.get("")
         return None if methods is None else (methods, values)
