@@ -50,6 +50,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("prime_search", {"type": "person"}),
     ("prime_shortest_path", {"from": ALICE, "to": AUTH, "relation": "works_on"}),
     ("prime_shortest_path", {"from": ALICE, "to": "node:person:nobody"}),
+    ("prime_search_text", {"query": "alice", "top_k": 3}),
     ("prime_history", {"entity_id": ALICE}),
     ("prime_stats", {}),
     ("prime_get_node", {"node_id": ALICE}),
@@ -162,7 +163,7 @@ def test_each_tool_is_called_in_the_test_above_and_says_what_it_does() -> None:
     assert reads == {
         "prime_neighbors", "prime_search", "prime_shortest_path", "prime_history", "prime_stats", "prime_get_node",
         "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains", "prime_cross_domain",
-        "prime_index",
+        "prime_index", "prime_search_text",
     }  # fmt: skip
     assert by_name["prime_forget"].annotations.destructive_hint
     assert not by_name["prime_add_node"].annotations.destructive_hint

@@ -13,7 +13,7 @@ import orjson
 from primecore.errors import EdgeNotFound, NodeNotFound
 from primecore.faces import shapes
 from primecore.faces.shapes import Schema
-from primecore.model import CrossDomain, Domain, Edge, Event, Neighbor, Node, Receipt, Stats
+from primecore.model import CrossDomain, Domain, Edge, Event, Hit, Neighbor, Node, Receipt, Stats
 
 Arguments = Mapping[str, Any]
 Body = dict[str, Any]
@@ -134,6 +134,10 @@ def _history(look: Look) -> Body:
     }
 
 
+def _hits(look: Look) -> Body:
+    return {"query": look.arguments["query"], "position": look.position, "hits": look.result}
+
+
 def _stats(look: Look) -> Body:
     """AllSource's names, then ours."""
     it = look.result
@@ -224,6 +228,10 @@ ANSWERS: dict[str, Answer] = {
                 "cost": _NULLABLE_NUMBER,
             }
         ),
+    ),
+    "search": Answer(
+        _hits,
+        shapes.thing({"query": _TEXT, "position": shapes.POSITION, "hits": shapes.many(shapes.record(Hit))}),
     ),
     "domains": Answer(_page("domains"), _page_schema("domains", Domain, "string")),
     "cross_domain": Answer(_page("cross_domain"), _page_schema("cross_domain", CrossDomain, "string")),
