@@ -58,6 +58,7 @@ test: check  ## Build strictly, lint, check types, run every test
 TORTURE ?=
 torture: build  ## Try to break the log for TORTURE_SECONDS (600), and write down what was tried
 	PYTHONPATH=tests $(PY) -m torture $(TORTURE)
+	TORTURE_SECONDS=60 $(PY) -m pytest tests/test_serve.py tests/test_http_openapi.py -q  # a crowd for a minute, and what the document allows
 
 # Compiled anew into build/asan, so that the fast modules stay as they are. Address space is limited by a test of its own,
 # which AddressSanitizer does not survive. Leaks are CPython's own. ASAN_SECONDS is the time that is spent on fuzzing.
