@@ -19,7 +19,7 @@ PY := $(BIN)/python
 CODE := $(wildcard primecore cli examples benchmarks tests) setup.py
 CYTHON := $(wildcard primecore/*.pyx primecore/*.pxd)
 
-.PHONY: help build demo test torture asan check lint types dist test-all-pythons clean
+.PHONY: help build demo test torture asan check lint types mcp-conformance dist test-all-pythons clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,7 @@ test: check  ## Build strictly, lint, check types, run every test
 TORTURE ?=
 torture: build  ## Try to break the log for TORTURE_SECONDS (600), and write down what was tried
 	PYTHONPATH=tests $(PY) -m torture $(TORTURE)
+	TORTURE_SECONDS=60 $(PY) -m pytest tests/test_serve.py tests/test_http_openapi.py -q  # a crowd for a minute, and what the document allows
 
 # Compiled anew into build/asan, so that the fast modules stay as they are. Address space is limited by a test of its own,
 # which AddressSanitizer does not survive. Leaks are CPython's own. ASAN_SECONDS is the time that is spent on fuzzing.
@@ -85,6 +86,14 @@ types: build  ## Check the types
 	@if [ -d cli ]; then ln -s ../../../cli build/types/primecore/cli; fi
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p primecore \
 	  | sed -E 's,^primecore/cli/,cli/,'
+
+# Needs npm. The suite wants a newer Node.js than many systems have, so it comes with one of its own.
+MCP_SUITE := @modelcontextprotocol/conformance@0.1.16 node@22
+mcp-conformance: build  ## Run MCP's public conformance suite against /mcp (fetches it with npm)
+	@command -v npm >/dev/null || { echo "this needs npm" >&2; exit 1; }
+	@mkdir -p build/npm
+	npm install --prefix build/npm --silent --no-audit --no-fund $(MCP_SUITE)
+	PYTHONPATH=tests $(PY) tests/conformance/run.py build/npm
 
 dist: build  ## Build sdist and wheel into dist/
 	$(PY) -m build

@@ -52,6 +52,9 @@ root = LazyGroup(
         "repair": entry("repair", "salvage"),
         "export": entry("export"),
         "import": entry("import_file", "import_from"),
+        "serve": Entry("primecore.cli.commands.serve", "Serve the store over HTTP"),
+        "mcp": Entry("primecore.cli.commands.mcp", "Serve the store to an agent (Model Context Protocol)"),
+        "install": Entry("primecore.cli.commands.install", "Tell an agent's program about prime mcp"),
     },
 )
 

@@ -88,6 +88,14 @@ ERRORS: dict[str, Outcome] = {
     "outcome_unknown": Outcome(
         EXIT_IO, 503, "A write failed or was not answered. Whether it is there is told by writing it again, same id."
     ),
+    "unauthorized": Outcome(EXIT_UNAVAILABLE, 401, "A server wants an API key: `Authorization: Bearer KEY`."),
+    "forbidden": Outcome(EXIT_UNAVAILABLE, 403, "This key may only read, or a page of another site asked."),
+    "route_not_found": Outcome(EXIT_NOT_FOUND, 404, "A server has nothing at this path; `/openapi.json` lists all."),
+    "method_not_allowed": Outcome(EXIT_USAGE, 405, "The path is right, the HTTP method is not."),
+    "request_timeout": Outcome(EXIT_UNAVAILABLE, 408, "A client stopped sending in the middle of its request."),
+    "unsupported_media_type": Outcome(EXIT_USAGE, 415, "A body in another format than the path takes."),
+    "too_busy": Outcome(EXIT_UNAVAILABLE, 429, "A server has enough to do just now. Try again in a second."),
+    "timed_out": Outcome(EXIT_UNAVAILABLE, 503, "No answer in the time there is. Ask for less."),
     "disk_full": Outcome(EXIT_IO, 507, "No room for the next event. Nothing was written; it heals when space returns."),
     "storage_failure": Outcome(EXIT_IO, 500, "The operating system refused a read or write of the store."),
     "io_error": Outcome(EXIT_IO, 500, "The operating system refused a read or write of another file."),

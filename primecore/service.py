@@ -143,6 +143,14 @@ class Prime(PastVerbs, Searches):
         """The live node of this id, or None."""
         return self._views.nodes.node(id)
 
+    def properties_json(self, ids: Iterable[str]) -> list[bytes | None]:
+        """For each id the live node's properties as the JSON text they are kept as, None where no such node lives.
+
+        >>> prime.properties_json(["node:person:alice", "node:person:nobody"])
+        [b'{"name":"Alice","domain":"engineering"}', None]
+        """
+        return self._views.nodes.properties_json(list(ids))
+
     def nodes(
         self,
         *,
@@ -299,13 +307,13 @@ class Prime(PastVerbs, Searches):
 
     def _stats(self) -> Stats:
         views, log = self._views, self._engine.log.stats()
-        counters = views.stats.counters
+        counters, position = views.stats.counters, self.position
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
         for view in views.all():
             memory.update(view.memory_bytes())
         return Stats(
-            events=self.position,
-            position=self.position,
+            events=position,
+            position=position,
             durable_position=log.durable_position,
             nodes=counters.nodes,
             edges=counters.edges,
@@ -322,7 +330,7 @@ class Prime(PastVerbs, Searches):
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,
             fsync=self._engine.settings.fsync,
-            projections={view.name: self.position for view in views.all()}
+            projections={view.name: position for view in views.all()}
             | {views.words.name: views.words.position}
             | self._engine.runner.positions(),
             parked=self._engine.runner.parked(),

@@ -14,7 +14,16 @@ from primecore.operations import ERRORS, OPERATIONS, Operation, outcome
 
 ROOT = Path(__file__).parents[1]
 EXIT_CODES = {1, 2, 65, 66, 69, 70, 74}
-FACE_CODES = {"usage", "file_not_found", "io_error", "internal_error"}
+FACE_CODES = {"usage", "file_not_found", "io_error", "internal_error"} | {
+    "unauthorized",
+    "forbidden",
+    "route_not_found",
+    "method_not_allowed",
+    "request_timeout",
+    "unsupported_media_type",
+    "too_busy",
+    "timed_out",
+}
 
 
 def error_classes() -> dict[str, type[errors.PrimeError]]:
