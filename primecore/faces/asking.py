@@ -85,4 +85,4 @@ def past(prime: Any, at: Any) -> Any:
         return prime.at(position=at)
     if not isinstance(at, str) or not at:
         raise InvalidArgument("at: expected a position or a time")
-    return prime.at(position=int(at)) if at.isdecimal() and at.isascii() else prime.at(time=at)
+    return prime.at(position=int(at)) if at.isdecimal() and at.isascii() else prime.at(at)
