@@ -94,3 +94,17 @@ def test_every_tool_answers_as_it_was() -> None:
             assert found[0] == found[1], tool.name
             asked += 1
         assert asked > 8
+
+
+@pytest.mark.parametrize("point", [THEN, str(THEN), "2025-01-20T12:00:00Z"])
+def test_points_are_positions_or_times_also_as_text(point: int | str) -> None:
+    with primecore.open(":memory:") as prime, serving(prime) as served:
+        fill(prime)
+        go_on(prime)
+        expected = bare(json.loads(values.dumps(prime.diff(THEN))))
+        found = served.client.ask("GET", "/diff", params={"from": point})
+        assert {name: bare(found[name]) for name in expected} == expected
+        found = served.client.ask("GET", "/timeline", params={"entity": ALICE, "until": point})["results"]
+        assert found == json.loads(values.dumps(list(prime.timeline(ALICE, until=THEN))))
+        for wrong in ("-1", "1.5", "yesterday", "", "9" * 30):
+            assert served.client.refused("GET", f"/stats?at={wrong}") == (400, "invalid_argument")

@@ -115,6 +115,9 @@ def test_a_person_finds_a_node_and_its_past(browser: Any, team: Served) -> None:
         slide(page, 14)
         assert SESSIONS in drawn(page) and "node:decision:tokens" not in drawn(page)
         expect(panel.locator(".why")).not_to_contain_text("node.updated")
+        page.get_by_role("tab", name="History").click()
+        expect(panel.locator(".history")).to_contain_text("created")
+        expect(panel.locator("del")).to_have_count(0)
         expect(page.locator("#when")).to_contain_text("#14 of 22 edge.created bob-works-on-sessions")
         assert "at=14" in page.url
         page.get_by_role("tab", name="Properties").click()
@@ -226,7 +229,7 @@ def test_a_hub_is_drawn_in_part_and_says_so(browser: Any) -> None:
             expect(page.locator("#said")).to_contain_text("hub has more neighbours than are drawn")
             before = len(drawn(page))
             page.keyboard.press("Enter")
-            page.wait_for_function(f"document.querySelectorAll('.node').length > {before}")
+            expect(page.locator(".node")).not_to_have_count(before)
             for _ in range(8):
                 page.keyboard.press("Enter")
                 page.wait_for_timeout(50)

@@ -3,7 +3,7 @@
 
 import { among, document_, follow, get, onKeyMissing, segment } from "./api.js";
 import { Graph } from "./graph.js";
-import { Panel, bare, el, moment, nameOf, number, typeOf } from "./panel.js";
+import { Panel, bare, el, moment, nameOf, number } from "./panel.js";
 import { Search } from "./search.js";
 
 const OVERVIEW = 60; // nodes that are drawn before anything is selected
@@ -24,6 +24,7 @@ const state = {
   stats: null,
   features: {},
   events: [],
+  touched: false, // whether an event since then may have changed what the panel says of a node
 };
 const colors = new Map();
 
@@ -43,9 +44,10 @@ let asked = null;
 /** Asks for everything that is to be seen, and shows it; a later call overtakes an earlier one. */
 async function refresh() {
   asked?.abort();
-  asked = new AbortController();
-  const { signal } = asked;
+  const mine = (asked = new AbortController());
+  const { signal } = mine;
   const { at, selected } = state;
+  const slow = setTimeout(() => document.body.classList.add("busy"), 250);
   try {
     const [stats, cut] = await Promise.all([get("/stats", { at }, signal), gather(at, signal)]);
     const [found] = await Promise.all([among([...state.drawn.keys()], at, signal), describe(at, signal)]);
@@ -53,10 +55,15 @@ async function refresh() {
     state.stats = stats;
     for (const name of Object.keys(stats.nodes_by_type)) color(name);
     draw(found, stats, cut);
-    await panel.show({ id: selected, node, at, stats, features: state.features, events: state.events, position: at ?? state.position });
+    const same = panel.shows(selected, at, node) && !state.touched;
+    state.touched = false;
+    if (!same) await panel.show({ id: selected, node, at, stats, features: state.features, events: state.events, position: at ?? state.position });
     document.body.dataset.ready = String(at ?? "now");
   } catch (error) {
     if (error.name !== "AbortError") say(error.message, true);
+  } finally {
+    clearTimeout(slow);
+    if (asked === mine) document.body.classList.remove("busy");
   }
 }
 
@@ -239,6 +246,9 @@ let due = 0;
 function onEvents(events) {
   state.position = Math.max(state.position, events.at(-1).position);
   state.events = [...events.slice(-FEED).reverse(), ...state.events].slice(0, FEED);
+  state.touched ||= events.some(({ event_type, entity_id, payload }) =>
+    entity_id === state.selected || payload.source === state.selected || payload.target === state.selected
+    || event_type === "prime.edge.updated" || event_type === "prime.edge.deleted" || event_type === "prime.node.deleted");
   slider();
   if (state.at !== null || due) return;
   due = setTimeout(async () => {

@@ -3,7 +3,8 @@
 import { hash, step } from "./layout.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const FEW = 45; // so many edges all show their relation
+const FEW = 28; // so many edges all show their relation
+const CROWD = 36; // more nodes than this are drawn smaller
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 function make(name, attributes = {}, parent = null) {
@@ -84,7 +85,7 @@ export class Graph {
     make("circle", { class: "halo" }, element);
     make("circle", { class: "disc" }, element);
     make("text", { class: "more", "aria-hidden": "true", dy: "0.35em" }, element);
-    make("text", { class: "label", "aria-hidden": "true" }, element);
+    make("text", { class: "label", "aria-hidden": "true", dy: "1em" }, element);
     return element;
   }
 
@@ -115,11 +116,12 @@ export class Graph {
     }
     for (const gone of known.values()) gone.element.remove();
     this.edgeLayer.classList.toggle("few", this.links.length <= FEW);
+    this.edgeLayer.classList.toggle("many", this.links.length > 3 * FEW);
     return changed || known.size > 0;
   }
 
   dress(node) {
-    const radius = 9 + Math.min(15, 2.6 * Math.sqrt(node.degree));
+    const radius = this.nodes.size > CROWD ? 6.5 + Math.min(14, 1.9 * Math.sqrt(node.degree)) : 9 + Math.min(15, 2.6 * Math.sqrt(node.degree));
     const [halo, disc, more, label] = node.element.children;
     node.radius = radius;
     node.element.setAttribute("aria-label", `${node.label}, ${node.type}`);
@@ -127,7 +129,7 @@ export class Graph {
     halo.setAttribute("r", radius + 6);
     disc.setAttribute("r", radius);
     more.textContent = node.more ? "+" : "";
-    label.setAttribute("y", radius + 14);
+    label.setAttribute("y", radius + 2);
     label.textContent = node.label.length > 22 ? `${node.label.slice(0, 21).trimEnd()}…` : node.label;
   }
 
@@ -153,6 +155,7 @@ export class Graph {
       if (touches) near.add(link.source.id).add(link.target.id);
     }
     const chosen = this.nodes.has(this.selected);
+    this.svg.classList.toggle("crowded", near.size > FEW / 2);
     this.svg.classList.toggle("choosing", chosen);
     for (const node of this.nodes.values()) {
       node.element.classList.toggle("selected", node.id === this.selected);
@@ -217,6 +220,23 @@ export class Graph {
       node.element.setAttribute("transform", `translate(${node.x.toFixed(1)} ${node.y.toFixed(1)})`);
     }
     for (const link of this.links) this.draw(link);
+    // Words keep their size on the screen when everything shrinks.
+    const unit = 1 / Math.min(1, k);
+    this.svg.style.setProperty("--unit", unit.toFixed(3));
+    this.thin(12 * unit);
+  }
+
+  /** Hides names that would lie on others: the selected node's and those of well-connected ones stay. */
+  thin(size) {
+    const taken = [];
+    const rank = (node) => (node.id === this.selected ? 1e6 : 0) + node.degree;
+    for (const node of [...this.nodes.values()].sort((a, b) => rank(b) - rank(a))) {
+      const half = Math.min(22, node.label.length) * size * 0.29;
+      const box = [node.x - half, node.y + node.radius, node.x + half, node.y + node.radius + size * 1.2];
+      const free = taken.every((it) => box[2] < it[0] || box[0] > it[2] || box[3] < it[1] || box[1] > it[3]);
+      if (free) taken.push(box);
+      node.element.classList.toggle("mute", !free);
+    }
   }
 
   draw({ source, target, nth, line, text }) {

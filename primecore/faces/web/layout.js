@@ -15,6 +15,7 @@ export function hash(text) {
 
 /** One step. `nodes` have x, y, vx, vy, degree, held; `links` have source and target, which are nodes. */
 export function step(nodes, links, heat) {
+  const room = 1 + nodes.length / 160; // the more there are, the wider apart
   for (let i = 0; i < nodes.length; i++) {
     const a = nodes[i];
     for (let j = i + 1; j < nodes.length; j++) {
@@ -28,7 +29,7 @@ export function step(nodes, links, heat) {
         square = 1;
       }
       const distance = Math.sqrt(square);
-      let force = (REPULSION / Math.max(square, 120)) * heat;
+      let force = ((REPULSION * room) / Math.max(square, 120)) * heat;
       if (distance < NEAR) force += (NEAR - distance) * 0.25 * heat;
       const fx = (dx / distance) * force;
       const fy = (dy / distance) * force;
@@ -44,7 +45,7 @@ export function step(nodes, links, heat) {
     const distance = Math.hypot(dx, dy) || 1;
     const least = Math.min(source.degree, target.degree) || 1;
     // The leaves of a hub need room around it.
-    const rest = SPRING + 5 * Math.sqrt(Math.max(source.degree, target.degree));
+    const rest = SPRING * room + 9 * Math.sqrt(Math.max(source.degree, target.degree));
     const force = (((distance - rest) / distance) * heat * 0.7) / least;
     const share = source.degree / (source.degree + target.degree || 1);
     target.vx -= dx * force * share;

@@ -1,7 +1,7 @@
 // The panel at the side: a node with its properties, edges, history and reasons; the store with its figures. Makes elements
 // and asks the server; what is selected and when is handed in. Text is set as text: nothing stored becomes markup.
 
-import { get, segment } from "./api.js";
+import { among, get, segment } from "./api.js";
 
 const EDGES_SHOWN = 100;
 const HISTORY_SHOWN = 100;
@@ -72,13 +72,21 @@ export class Panel {
     this.asked = null;
   }
 
+  /** Whether it shows just that of a node already: a list that was scrolled and lengthened is left alone then. */
+  shows(id, at, node) {
+    return id !== null && this.shown === `${id} ${at} ${node?.version}`;
+  }
+
   /** Shows one of two: a node (or what is known of an id where none is), or the store. */
   async show({ id, node, at, stats, features, events, position }) {
     this.asked?.abort();
     this.asked = new AbortController();
     const signal = this.asked.signal;
-    if (id) await this.node(id, node, at, features, signal);
-    else this.store(stats, at, features, events, position);
+    this.shown = "";
+    if (id) {
+      await this.node(id, node, at, features, signal);
+      if (!signal.aborted) this.shown = `${id} ${at} ${node?.version}`;
+    } else this.store(stats, at, features, events, position);
   }
 
   // A node.
@@ -106,7 +114,6 @@ export class Panel {
     this.again = () => this.node(id, node, at, features, signal);
     // What is there stays until its successor has come, so that nothing flickers.
     const fresh = await this.fill(this.tab, id, node, at, features, signal).catch((error) => {
-      if (error.name === "AbortError") throw error;
       return [quiet(error.message)];
     });
     if (signal.aborted) return;
@@ -164,12 +171,14 @@ export class Panel {
   async edgeList(id, end, at, signal, after) {
     const answer = await get("/edges", { [end]: id, limit: EDGES_SHOWN, after, at }, signal);
     if (!answer.edges.length) return [];
+    const others = [...new Set(answer.edges.map((edge) => (end === "source" ? edge.target : edge.source)))];
+    const names = new Map((await among(others, at, signal)).nodes.map((node) => [node.id, nameOf(node)]));
     const list = el("ul", { class: "edges" }, ...answer.edges.map((edge) => {
       const other = end === "source" ? edge.target : edge.source;
       const arrow = end === "source" ? "→" : "←";
-      return el("li", {}, el("button", { type: "button", class: "row", onclick: () => this.on.select(other) },
+      return el("li", {}, el("button", { type: "button", class: "row", title: other, onclick: () => this.on.select(other) },
         el("span", { class: "relation" }, `${arrow} ${edge.relation}`),
-        el("span", { class: "peer" }, el("i", { class: `dot c${this.on.color(typeOf(other))}` }), bare(other)),
+        el("span", { class: "peer" }, el("i", { class: `dot c${this.on.color(typeOf(other))}` }), names.get(other) ?? bare(other)),
         edge.weight === 1 ? null : el("span", { class: "weight", title: "weight" }, String(edge.weight))));
     }));
     const title = el("h2", {}, end === "source" ? "Leads to" : "Is led to from");
@@ -182,7 +191,12 @@ export class Panel {
   more(fetchMore) {
     const button = el("button", { type: "button", class: "more", onclick: async () => {
       button.disabled = true;
-      button.replaceWith(...(await fetchMore()));
+      try {
+        button.replaceWith(...(await fetchMore()));
+      } catch (error) {
+        button.disabled = false;
+        button.title = error.message;
+      }
     } }, "Show more");
     return button;
   }
