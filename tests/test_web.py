@@ -45,7 +45,8 @@ def opened(browser: Any, url: str, allowed: str = "$^", **how: Any) -> Iterator[
     wrong: list[str] = []
     page.on("console", lambda it: wrong.append(it.text) if it.type in ("error", "warning") else None)
     page.on("pageerror", lambda it: wrong.append(str(it)))
-    page.on("request", lambda it: None if it.url.startswith(url.partition("/#")[0]) else wrong.append(f"asked {it.url}"))
+    own = url.partition("/#")[0]
+    page.on("request", lambda it: None if it.url.startswith(own) else wrong.append(f"asked {it.url}"))
     page.goto(url)
     yield page
     context.close()
@@ -214,8 +215,9 @@ def test_a_hub_is_drawn_in_part_and_says_so(browser: Any) -> None:
         hub = prime.add_node("topic", {"name": "Hub"}, id="hub")
         events = []
         for at in range(5_000):
-            events.append({"event_type": "prime.node.created", "entity_id": f"node:leaf:{at}", "payload": {"properties": {}}})
-            payload = {"source": f"node:leaf:{at}", "target": hub, "relation": "in"}
+            leaf = f"node:leaf:{at}"
+            payload = {"source": leaf, "target": hub, "relation": "in"}
+            events.append({"event_type": "prime.node.created", "entity_id": leaf, "payload": {"properties": {}}})
             events.append({"event_type": "prime.edge.created", "entity_id": f"edge:{at}", "payload": payload})
         prime.append_many(events)
         with serving(prime) as served, opened(browser, served.url) as page:

@@ -1,4 +1,4 @@
-"""How the server faces open a store that may be another process's: reads follow it live, writes are handed to its owner."""
+"""How the server faces open a store that may be another's: reads follow it live, writes are handed to its owner."""
 
 from __future__ import annotations
 

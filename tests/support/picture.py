@@ -1,4 +1,4 @@
-"""The picture of the page at / that the README shows: `PYTHONPATH=tests python tests/support/picture.py` takes it anew."""
+"""Takes the picture of the page at / for the README: `PYTHONPATH=tests python tests/support/picture.py`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
-from support.serving import serving
 
 import primecore
+from support.serving import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs/explorer.png"
