@@ -14,32 +14,16 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from primecore.bench.svg import Bar, Panel, picture
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = "docs/benchmarks.svg"
-WIDTH, LEFT, RIGHT, BAR, GAP = 760, 270, 110, 18, 8
 
 Result = dict[str, Any]
-
-
-class Bar(NamedTuple):
-    """One bar: what it stands for, how long it is, what is written at its end, and whether it is Prime's."""
-
-    label: str
-    value: float
-    told: str
-    ours: bool
-
-
-class Panel(NamedTuple):
-    """Bars of one unit under a title."""
-
-    title: str
-    bars: list[Bar]
 
 
 # --- what the results say --------------------------------------------------------------------------------------------
@@ -108,39 +92,6 @@ def origin(results: dict[str, Result]) -> str:
         line += f", commit {machine['commit'] or 'unknown'}"
         lines.setdefault(line, []).append(f"`{name}` (noise {quiet:.2f})")
     return "; ".join(f"{line}: {', '.join(names)}" for line, names in lines.items())
-
-
-# --- the picture -----------------------------------------------------------------------------------------------------
-
-STYLE = """
-  text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-  .title { font-weight: 600 }
-  .ours { fill: #0969da }
-  .other { fill: #afb8c1 }
-  @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .ours { fill: #4493f8 } .other { fill: #57606a } }
-"""
-
-
-def picture(shown: list[Panel]) -> str:
-    """The panels one above the other, as SVG. Bars of one panel share a scale that begins at zero."""
-    parts, y = [], 10
-    for panel in shown:
-        y += 18
-        parts.append(f'<text class="title" x="0" y="{y}">{escape(panel.title)}</text>')
-        y += 10
-        longest = max(bar.value for bar in panel.bars)
-        for bar in panel.bars:
-            width = max(1.0, (WIDTH - LEFT - RIGHT) * bar.value / longest)
-            middle = y + BAR - 5
-            parts.append(f'<text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>')
-            kind = "ours" if bar.ours else "other"
-            parts.append(f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}"/>')
-            parts.append(f'<text x="{LEFT + width + 6:.1f}" y="{middle}">{escape(bar.told)}</text>')
-            y += BAR + GAP
-        y += 12
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" role="img">'
-    title = escape("; ".join(panel.title for panel in shown))
-    return "\n".join([head, f"<title>{title}</title>", f"<style>{STYLE}</style>", *parts, "</svg>", ""])
 
 
 # --- the pages -------------------------------------------------------------------------------------------------------
