@@ -1,5 +1,4 @@
-"""Draws what results/*.json say into docs/benchmarks.svg, and writes the tables of README.md, docs/limits.md and
-docs/durability.md.
+"""Draws what results/*.json say, and writes the tables of README.md and of docs/limits.md, durability.md, benchmarks.md.
 
     python benchmarks/plot.py            writes them
     python benchmarks/plot.py --check    says whether they are what the results say (exit code 1 if not)
@@ -17,11 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pages import GROWTH_PICTURE, growth_charts, growth_part, peers_part
+
 from primecore.bench.svg import Bar, Panel, picture
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PICTURE = "docs/benchmarks.svg"
+PICTURE, COMPARISON = "docs/benchmarks.svg", "docs/benchmarks.md"
 
 Result = dict[str, Any]
 
@@ -31,7 +32,8 @@ Result = dict[str, Any]
 
 def load(folder: Path) -> dict[str, Result]:
     """Results by the name of their benchmark."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    return {name: one for name, one in found.items() if "machine" in one}  # counts of instructions are no figures
 
 
 def neighbors_panel(result: Result) -> Panel:
@@ -105,11 +107,12 @@ def readme_part(results: dict[str, Result]) -> str:
     words = "; ".join(
         f"{panel.title}: " + ", ".join(f"{bar.label} {bar.told}" for bar in panel.bars) for panel in shown
     )
+    own = {name: result for name, result in results.items() if name not in ("peers", "growth")}
     lines = [f"![{words}]({PICTURE})", ""]
     rows = [f"| {what} | {told} |" for what, told in further(results)]
     if rows:
         lines += ["| figure | measured |", "|---|---|", *rows, ""]
-    lines.append(f"Medians, one pinned core, made by [benchmarks/](benchmarks/README.md). {origin(results)}.")
+    lines.append(f"Medians, one pinned core, made by [benchmarks/](benchmarks/README.md). {origin(own)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -193,6 +196,12 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
             ("docs/durability.md", "torture", durability_part(results)),
         )
     }
+    page, text = root / COMPARISON, (root / COMPARISON).read_text(encoding="utf-8")
+    for name, part in (("peers", peers_part), ("growth", growth_part)):
+        text = between(text, name, part(results.get(name), origin({name: results[name]}) if name in results else ""))
+    made[page] = text
+    if charts := growth_charts(results.get("growth")):
+        made[root / GROWTH_PICTURE] = picture(charts)
     shown = panels(results)
     if shown:
         made[root / PICTURE] = picture(shown)

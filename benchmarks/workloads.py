@@ -5,6 +5,7 @@
 
 from primecore.bench.workloads import (
     EDGES_EACH_WAY,
+    LINKS_EACH,
     WORKLOADS,
     edges,
     every_link,
@@ -23,6 +24,7 @@ from primecore.bench.workloads import (
 
 __all__ = [
     "EDGES_EACH_WAY",
+    "LINKS_EACH",
     "WORKLOADS",
     "edges",
     "every_link",
