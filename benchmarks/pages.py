@@ -115,7 +115,7 @@ def naming(answer: dict[str, Any]) -> str:
 
 def plain(reason: str) -> str:
     """A reason on one line that says nothing of this machine's folders."""
-    return " ".join(word if "/" not in word else "..." for word in reason.replace("|", "/").split())
+    return " ".join(word if "/" not in word else "..." for word in reason.split()).replace("|", "/")
 
 
 def table(answers: list[dict[str, Any]], columns: tuple[Column, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Draws what results/*.json say, and writes the tables of README.md and of docs/limits.md, durability.md, benchmarks.md.
+"""Draws what results/*.json say, and writes the tables of README.md and of pages in docs/.
 
     python benchmarks/plot.py            writes them
     python benchmarks/plot.py --check    says whether they are what the results say (exit code 1 if not)

@@ -21,7 +21,7 @@ from support.fold import Fold
 from support.views import neighbor_lists
 
 import primecore
-from primecore.bench import place, run, tables, verdict, words, workloads
+from primecore.bench import past, place, run, tables, verdict, words, workloads
 from primecore.bench.line import BASELINES, PRIME, Line
 from primecore.bench.sections import TABLE, sections
 from primecore.bench.svg import Bar, Chart, Curve, Panel, picture
@@ -141,6 +141,22 @@ def test_dicts_and_sqlite_hold_the_graph_that_prime_holds(tmp_path: Path):
                 assert sorted(ours) == sorted(held.near[key])
                 assert sorted(ours) == sorted(connection.execute(tables.ENTRIES, (key,)).fetchall())
                 assert prime.node(key).properties == held.properties[key]
+
+
+def test_sqlite_knows_the_past_that_prime_knows(tmp_path: Path):
+    count = 200
+    position = count + count * workloads.LINKS_EACH // 2
+    with primecore.open(":memory:") as prime, tables.database(tmp_path / "past.db", past.LIVES) as connection:
+        for name in ("people", "links"):
+            with workloads.stream(name, count) as lines:
+                prime.ingest(lines)
+        connection.executemany("insert into lives values (?, ?, ?, ?, ?, ?, ?)", past.lives(count))
+        view, younger = prime.at(position=position), 0
+        for key in map(workloads.node_id, range(count)):
+            then = sorted(tuple(it) for it in view.neighbors(key))
+            assert then == sorted(connection.execute(past.AS_OF, (key, position)).fetchall())
+            younger += len(prime.neighbors(key)) - len(then)
+        assert younger == 2 * (count * workloads.LINKS_EACH // 2)
 
 
 def test_degrees_fall_by_a_power_law():

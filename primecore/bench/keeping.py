@@ -64,9 +64,8 @@ def memory(setting: Setting) -> Iterator[Line]:
         ("edge", "memory of an edge, found from both ends"),
         ("event", "disk of an event, in the log"),
     ):
-        figures = {name: {"value": one[part]} for name, one in found.items() if one.get(part)}
-        if PRIME in figures:
-            yield Line("memory and disk", what, "bytes", figures)
+        figures = {name: {"value": one[part]} for name, one in found.items() if part in one}
+        yield Line("memory and disk", what, "bytes", figures)
 
 
 def weighed(setting: Setting, contender: str, count: int) -> dict[str, float]:

@@ -23,8 +23,6 @@ BASELINES = {
     "sqlite FULL": "SQLite in a file, WAL, synchronous=FULL: a sync for each transaction",
     "sqlite FTS5": "SQLite's full-text index, in memory",
     "pwrite + fdatasync": "as many bytes into room that is there already, and a sync: what the disk itself takes",
-    "numpy": "a matrix product over all vectors: exact, nothing kept",
-    "replay": "Prime, opening the same store by folding the whole log",
     "the present": "Prime, asked the same of the present",
 }
 """What each baseline is, and what it does not do."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import primecore
-from primecore.bench import finding, keeping, reading, writing
+from primecore.bench import finding, keeping, past, reading, writing
 from primecore.bench.line import Line, Setting
 
 
@@ -29,6 +29,7 @@ TABLE = (
     Section("append_many", writing.append_many, ("append_many",)),
     Section("durable append", writing.durable, ("append",)),
     Section("graph", reading.graph, ("node", "neighbors", "neighbors_many")),
+    Section("past", past.as_of, ("at", "neighbors")),
     Section("search", finding.search, ("search",)),
     Section("open", keeping.opening, ("ingest",)),
     Section("memory and disk", keeping.memory, ("ingest",)),

@@ -32,9 +32,10 @@ def resident() -> int:
 
 
 def shares(steps: list[int], count: int) -> Weights:
-    """Bytes a node and an edge, of memory before, with the nodes, and with the edges."""
+    """Bytes a node and an edge, of memory before, with the nodes, and with the edges; one byte where none was taken."""
     empty, nodes, edges = steps
-    return {"node": (nodes - empty) / count, "edge": (edges - nodes) / (count * workloads.LINKS_EACH)}
+    grown = {"node": (nodes - empty) / count, "edge": (edges - nodes) / (count * workloads.LINKS_EACH)}
+    return {name: max(value, 1.0) for name, value in grown.items()}
 
 
 def prime(folder: Path, count: int) -> Weights:
