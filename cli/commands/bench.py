@@ -33,7 +33,7 @@ def _section(_ctx: click.Context, _param: click.Parameter, wanted: tuple[str, ..
 
 
 @click.command("bench", cls=PrimeCommand, examples=EXAMPLES, standalone=True)
-@click.option("--quick", is_flag=True, help="Smaller workloads and fewer rounds: some twenty seconds.")
+@click.option("--quick", is_flag=True, help="Smaller workloads: some twenty seconds.")
 @click.option("--only", metavar="SECTION", multiple=True, callback=_section, help="Only this section; repeatable.")
 @click.option("--dir", "directory", metavar="DIR", help="Where temporary stores lie. Default: beside the store.")
 @click.option("--plot", metavar="FILE", type=click.Path(dir_okay=False), help="Draw the figures into an SVG file.")

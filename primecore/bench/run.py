@@ -13,7 +13,7 @@ from primecore.bench.line import BASELINES, PRIME, Figures, Line, Setting
 from primecore.bench.sections import sections
 
 Document = dict[str, Any]
-ROUNDS, QUICK_ROUNDS = 5, 3
+ROUNDS = 3
 NEEDED_BYTES, NEEDED_BYTES_QUICK = 4 << 30, 1 << 30
 
 
@@ -44,7 +44,7 @@ def run(
     try:
         measure.run_on({core} & every_core)
         with place.temporary(parent, needed) as where:
-            setting = Setting(where.folder, quick, scale, QUICK_ROUNDS if quick else ROUNDS, every_core, say)
+            setting = Setting(where.folder, quick, scale, ROUNDS, every_core, say)
             for section in sections():
                 if not only or section.name in only:
                     lines += section.run(setting)
@@ -80,7 +80,7 @@ def disclaimer(where: place.Place) -> str:
 def document(line: Line, level: float) -> Document:
     """A line as plain values."""
     baselines = [
-        {"name": name, **_rounded(line.figures[name]), "times": round(verdict.times(line, name), 3)}
+        {"name": name, **_rounded(line.figures[name]), **_rounded({"times": verdict.times(line, name)})}
         for name in line.baselines
     ]
     return {
