@@ -299,7 +299,7 @@ def test_a_batch_shows_whole_or_not_at_all_to_threads_and_processes(tmp_path):
                 writer.stdin.flush()
                 written = int(writer.stdout.read().split()[-1])
                 assert not wrong and all(line.startswith(b"reading") for line in said), (wrong, said)
-                assert prime.position == written
+                eventually(lambda: prime.position == written)
                 ends = {tell(first, "end"), tell(second, "end")}
                 assert ends == {f"{written} {prime.digest()}".encode()}
 
