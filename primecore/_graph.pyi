@@ -5,6 +5,7 @@ from primecore._history import History
 from primecore._memory import Epochs
 from primecore._shards import KeyTable
 from primecore._states import States
+from primecore._vectors import Vectors
 
 class Part:
     """A projection kept at once: fed with each batch after the graph itself. Subclassed by compiled code only."""
@@ -31,6 +32,8 @@ class Graph:
     def states(self) -> States: ...
     @property
     def history(self) -> History: ...
+    @property
+    def vectors(self) -> Vectors: ...
     @property
     def applied_position(self) -> int: ...
     @property

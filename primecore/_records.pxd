@@ -64,7 +64,9 @@ cdef enum change_kind:
     CHANGE_DANGLING = 7             # sign
     CHANGE_CROSS = 8                # before, after: source and target domain; relation; sign
     CHANGE_VECTORS = 9              # sign: visible vectors more or fewer
-    CHANGE_VECTORS_EMPTIED = 10
+    CHANGE_VECTORS_EMPTIED = 10     # what earlier changes say of vectors speaks of rows that are gone
+    CHANGE_VECTOR_SHOWN = 11        # subject: entity; after: row
+    CHANGE_VECTOR_GONE = 12         # subject: entity; before: row, readable until the next fold
 
 
 ctypedef struct change_t:

@@ -103,6 +103,28 @@ class CrossDomain(NamedTuple):
     edge_ids: tuple[str, ...]
 
 
+class Hit(NamedTuple):
+    """What a search found: whose it is, its score, and the text and metadata stored with it, None where there are none.
+
+    The score of `similar` is the cosine, from -1 to 1. `metadata` is the vector's, not the node's properties.
+    """
+
+    id: str
+    score: float
+    text: str | None
+    metadata: dict[str, Any] | None
+
+
+class ReembedReport(NamedTuple):
+    """What a change of model did: texts that got a new vector, vectors without a text that were dropped."""
+
+    model: str
+    dimensions: int
+    embedded: int
+    dropped: int
+    position: int
+
+
 class Receipt(NamedTuple):
     """What an append returns. `duplicate` is true when the same event was there already."""
 

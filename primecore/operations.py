@@ -71,6 +71,13 @@ ERRORS: dict[str, Outcome] = {
     "corrupt_log": Outcome(EXIT_BAD_DATA, 500, "Bytes on disk are not what was written; path and offset say where."),
     "node_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live node has this id."),
     "edge_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live edge has this id."),
+    "vector_not_found": Outcome(EXIT_NOT_FOUND, 404, "The entity has no vector."),
+    "model_mismatch": Outcome(
+        EXIT_BAD_DATA, 409, "The vectors are of another model. Use that one, or `prime reembed` to make new ones."
+    ),
+    "reembed_unfinished": Outcome(
+        EXIT_BAD_DATA, 409, "A change of model was broken off. `prime reembed` finishes it."
+    ),
     "store_not_found": Outcome(EXIT_NOT_FOUND, 404, "There is no store at this path. `prime ingest FILE` makes one."),
     "file_not_found": Outcome(EXIT_NOT_FOUND, 404, "A file that was named does not exist."),
     "environment_failure": Outcome(EXIT_UNAVAILABLE, 503, "The world around the store failed."),
