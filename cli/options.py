@@ -109,6 +109,7 @@ _TYPES: dict[str, Any] = {
     "string": TEXT,
     "entity_id": ENTITY_ID,
     "integer": COUNT,
+    "number": click.FLOAT,
     "position": POSITION,
     "path": click.Path(),
 }

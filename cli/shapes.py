@@ -13,10 +13,12 @@ from primecore.model import (
     Domain,
     Edge,
     Event,
+    Hit,
     IngestReport,
     Neighbor,
     Node,
     Path,
+    ReembedReport,
     ReplayReport,
     Stats,
     Subgraph,
@@ -108,6 +110,16 @@ def subgraph(position: int, found: Subgraph) -> Shape:
         "edges": [edge(it) for it in found.edges],
         "truncated": found.truncated,
     }
+
+
+def similar(position: int, found: Iterable[Hit]) -> Shape:
+    """Hits, the best first."""
+    return {"position": position, "hits": [it._asdict() for it in found]}
+
+
+def reembed(it: ReembedReport) -> Shape:
+    """What a change of model did."""
+    return it._asdict()
 
 
 def domains(position: int, found: Iterable[Domain]) -> Shape:
