@@ -10,7 +10,7 @@ from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, slice_t
 from primecore._graph cimport Graph
 from primecore._records cimport node_t
 from primecore._states cimport NODE_HEADER
-from primecore._vectors cimport Space, Vectors, arrival_t, vector_t
+from primecore._vectors cimport Vectors, arrival_t, vector_t
 
 
 cdef extern from "knn.h" nogil:

@@ -15,8 +15,15 @@ from primecore import _batch, _jsontree, _knn, _stored, codec, embedders
 from primecore._embedding import embedding_text
 from primecore.embedders import Embedder
 from primecore.engine import Engine
-from primecore.errors import InvalidArgument, ModelMismatch, NodeNotFound, ReembedUnfinished, VectorNotFound
-from primecore.errors import VersionConflict
+from primecore.errors import (
+    EdgeNotFound,
+    InvalidArgument,
+    ModelMismatch,
+    NodeNotFound,
+    ReembedUnfinished,
+    VectorNotFound,
+    VersionConflict,
+)
 from primecore.ingest import Progress
 from primecore.model import Hit, Receipt, ReembedReport
 from primecore.projections.vectors import Filters, float32, loads
@@ -29,6 +36,7 @@ BATCH_BYTES = 8 << 20
 TEXTS_AT_ONCE = 256
 _NODE_WRITES = frozenset({"prime.node.created", "prime.node.updated"})
 _SPACE = "space:default"
+_PREPARED = ("event_id", "timestamp", "metadata")
 
 
 class Waiting(NamedTuple):
@@ -49,6 +57,8 @@ class Embeds(Writes):
         self._vectors = engine.views.vectors
         self._chosen: Embedder | None = None
         self._choosing = threading.Lock()
+        # Between a look at the space in force and the append of what was made for it, no other may come into force.
+        self._made_for_space = threading.Lock()
 
     # Writes.
 
@@ -78,12 +88,22 @@ class Embeds(Writes):
         """
         name = f"vec:{_checked_id(id)}"
         while True:
-            about, follows, version = metadata, vector is None and text is None, 0
+            about, follows = metadata, vector is None and text is None
             if follows:
-                text, version = self._own_text(id)
+                text, _ = self._own_text(id)
                 about = {**(metadata or {}), FOLLOWS[0]: FOLLOWS[1]}
+            definition = self._vectors.definitions
             numbers = float32(vector) if vector is not None else self._embedded([_checked_text(text)])[0]
-            stored = self._store(name, numbers, text, about, dict(envelope))
+            head, expected_version, durable = _head(name, envelope)
+            with self._made_for_space:
+                if vector is None and definition != self._vectors.definitions:
+                    text = None if follows else text
+                    continue  # another space came into force while the model was at work
+                stored = self._write(
+                    (*head[:2], _payload(numbers, text, about), *head[3:]), expected_version, False, True
+                )
+            if durable or self._always:
+                self._engine.wait_durable(stored.position)
             # A node that was changed meanwhile did not know yet that a vector follows it.
             if not follows or self._own_text(id)[0] == text:
                 return stored
@@ -91,21 +111,12 @@ class Embeds(Writes):
 
     def delete_vector(self, id: str, **envelope: Any) -> Receipt:
         """Deletes an entity's vector, and with it its text. Raises VectorNotFound."""
-        return self._typed("prime.vector.deleted", f"vec:{_checked_id(id)}", {}, True, envelope)
+        try:
+            return self._typed("prime.vector.deleted", f"vec:{_checked_id(id)}", {}, True, envelope)
+        except EdgeNotFound:  # what can be no id names nothing
+            raise VectorNotFound(f"there is no vector of {id}", hint="entity ids have at most 1,024 bytes") from None
 
-    def _store(self, name: str, numbers: Any, text: str | None, about: Json | None, envelope: dict[str, Any]) -> Receipt:
-        expected_version = envelope.pop("expected_version", None)
-        durable = envelope.pop("durable", False)
-        for field in envelope:
-            if field not in ("event_id", "timestamp"):
-                raise TypeError(f"unexpected keyword argument {field!r}")
-        head = codec.prepare("prime.vector.stored", name, None, **envelope)
-        prepared = (*head[:2], _payload(numbers, text, about), *head[3:])
-        return self._write(prepared, expected_version, durable, True)
-
-    def _typed(
-        self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]
-    ) -> Receipt:
+    def _typed(self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]) -> Receipt:
         if event_type in _NODE_WRITES and self._vectors.dimensions:
             found = self._vectors.text(entity_id)
             if found is not None and (found[1] or {}).get(FOLLOWS[0]) == FOLLOWS[1]:
@@ -129,13 +140,20 @@ class Embeds(Writes):
             if event_type == "prime.node.updated":
                 said = _jsontree.merge_patch(codec.encode_json(node.properties, "properties"), said)
             text = own_text(loads(said))
-            batch, versions = [prepared], [node.version]
+            batch: list[codec.Prepared] = [prepared]
+            versions: list[int | None] = [node.version]
+            definition = self._vectors.definitions
             if text != (found[0] or ""):
                 batch.append(self._followed(entity_id, text, found[1]))
                 versions.append(None)
             try:
                 self._engine.check()
-                answers = _batch.append_many(self._engine.pipeline, batch, versions, [True] * len(batch))
+                with self._made_for_space:
+                    if definition != self._vectors.definitions:
+                        continue
+                    answers = _batch.append_many(
+                        self._engine.pipeline, batch, versions, [strict] + [True] * (len(batch) - 1)
+                    )
             except (VersionConflict, VectorNotFound):
                 if given is not None:
                     raise
@@ -268,9 +286,7 @@ class Embeds(Writes):
             self._engine.pipeline.expect_model(orjson.dumps(embedder.name), embedder.dimensions)
         return embedders.vectors(embedder, texts)
 
-    def reembed(
-        self, model: Any = None, *, drop: bool = False, progress: Progress | None = None
-    ) -> ReembedReport:
+    def reembed(self, model: Any = None, *, drop: bool = False, progress: Progress | None = None) -> ReembedReport:
         """Gives every stored text a vector of another model: a name or a callable, as `embedder` of open().
 
         All are made first, then the new space and the vectors are appended, a batch of about 8 MiB at a time; what fits
@@ -282,16 +298,24 @@ class Embeds(Writes):
         self._engine.check()
         embedder = self._embedder() if model is None else embedders.find(model)
         run = _Reembedding(self, embedder, drop, progress)
-        report = run.run()
-        with self._choosing:
-            self._chosen = embedder
-        return report
+        return run.run()
+
+    def _append_remade(
+        self, batch: list[codec.Prepared], versions: list[int | None], strict: list[bool], of: Embedder
+    ) -> None:
+        # Texts are embedded by the new model from the moment on that its space is in force.
+        with self._made_for_space:
+            self._engine.check()
+            _batch.append_many(self._engine.pipeline, batch, versions, strict)
+            with self._choosing:
+                self._chosen = of
 
 
 class _Reembedding:
     """One change of model."""
 
     def __init__(self, prime: Embeds, embedder: Embedder, drop: bool, progress: Progress | None) -> None:
+        self._prime = prime
         self._engine = prime._engine
         self._vectors = prime._vectors
         self._embedder = embedder
@@ -316,20 +340,23 @@ class _Reembedding:
         )
 
     def _step(self, begun: bool) -> None:
-        graph, batch, versions, strict = self._engine.views.graph, [], [], []
-        with_text, without = [], 0
+        graph, without = self._engine.views.graph, 0
+        batch: list[codec.Prepared] = []
+        versions: list[int | None] = []
+        strict: list[bool] = []
+        with_text: list[Waiting] = []
         version = self._engine.views.reader.latest(_SPACE)[0]
         for item in _stored.waiting_texts(graph) + ([] if begun else _stored.live_texts(graph)):
             if item[1] is None:
                 without += 1
             else:
-                with_text.append(Waiting(*item))
+                with_text.append(Waiting(item[0], item[1], *item[2:]))
         if not begun:
             self._check_drop(without)
         self._make(with_text)
         if not begun:
-            payload = {"dimensions": self._embedder.dimensions, "model": self._embedder.name, "reembed": True}
-            batch.append(codec.prepare("prime.space.defined", _SPACE, payload))
+            space = {"dimensions": self._embedder.dimensions, "model": self._embedder.name, "reembed": True}
+            batch.append(codec.prepare("prime.space.defined", _SPACE, space))
             versions.append(version)
             strict.append(False)
         room = BATCH_BYTES
@@ -342,9 +369,8 @@ class _Reembedding:
             batch.append((*head[:2], payload, *head[3:]))
             versions.append(waiting.version)
             strict.append(waiting.shown)
-        self._engine.check()
         if batch:
-            _batch.append_many(self._engine.pipeline, batch, versions, strict)
+            self._prime._append_remade(batch, versions, strict, self._embedder)
         self._embedded += len(batch) - (0 if begun else 1)
         self._dropped += without if not begun else 0
 
@@ -365,9 +391,6 @@ class _Reembedding:
                 self._progress(done, len(texts), done)
 
 
-_PREPARED = ("event_id", "timestamp", "metadata")
-
-
 def own_text(properties: Json) -> str:
     """What a node says of itself: its strings, one a line, the telling ones first, the rest by name.
 
@@ -377,6 +400,15 @@ def own_text(properties: Json) -> str:
     names = [*TEXT_FIRST, *sorted(set(properties) - set(TEXT_FIRST) - TEXT_NEVER)]
     found = (properties.get(name) for name in names)
     return "\n".join(value for value in found if isinstance(value, str) and value.strip())
+
+
+def _head(name: str, envelope: dict[str, Any]) -> tuple[codec.Prepared, int | None, bool]:
+    # (an event without its payload, expected_version, durable)
+    for field in envelope:
+        if field not in ("event_id", "timestamp", "expected_version", "durable"):
+            raise TypeError(f"unexpected keyword argument {field!r}")
+    head = codec.prepare("prime.vector.stored", name, None, envelope.get("event_id"), envelope.get("timestamp"))
+    return head, envelope.get("expected_version"), bool(envelope.get("durable", False))
 
 
 def _payload(numbers: Any, text: str | None, about: Json | bytes | None) -> bytes:

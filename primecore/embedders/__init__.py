@@ -60,6 +60,8 @@ def find(wanted: object) -> Embedder:
 
             return _named(WordLlama(), wanted, "wordllama")
         wanted = _imported(wanted)
+    if isinstance(wanted, type):
+        wanted = wanted()
     if not callable(wanted):
         raise InvalidArgument(f"embedder: expected a name or a callable, found {type(wanted).__name__}")
     return wanted if isinstance(wanted, Embedder) else Custom(wanted)

@@ -56,6 +56,11 @@ class VectorIndex(AtOnce):
         return self._vectors.space_dimensions
 
     @property
+    def definitions(self) -> int:
+        """How often a space was defined: a change says that another one is in force."""
+        return self._vectors.definitions
+
+    @property
     def model(self) -> str | None:
         """The model that the space in force is of, None where that is not known."""
         space = self._vectors.current
@@ -71,7 +76,7 @@ class VectorIndex(AtOnce):
         """Texts that wait for a vector, since a change of model was broken off."""
         return self._vectors.awaiting
 
-    def vector(self, entity_id: str) -> memoryview | None:
+    def vector(self, entity_id: str) -> Any:
         """The float32 numbers of an entity's vector, None where it has none."""
         found = _stored.vector_of(self._graph, codec.encode_text(entity_id, "id"))
         return None if found is None else memoryview(found).cast("f")

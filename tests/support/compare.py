@@ -10,11 +10,11 @@ from itertools import zip_longest
 from typing import Any
 
 import pytest
+
+from primecore import VectorNotFound
 from support import views
 from support.fold import Fold, event_id_of, instant
 from support.jsonrules import json_equal
-
-from primecore import VectorNotFound
 
 NEVER = ["node:t:never", "edge:never", "vec:never", "nothing at all", "node:", ""]
 
