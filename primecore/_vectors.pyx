@@ -37,9 +37,9 @@ cdef class Space:
         self.dimensions = dimensions
         self.model = model
         self.stride = (dimensions + KNN_BLOCK_BYTES - 1) // KNN_BLOCK_BYTES * KNN_BLOCK_BYTES
-        self.rows = Region(<size_t>64 << 30)
-        self.floats = Region(<size_t>1 << 40)
-        self.codes = Region(<size_t>256 << 30)
+        self.rows = Region(<size_t>32 << 30)
+        self.floats = Region(<size_t>256 << 30)
+        self.codes = Region(<size_t>64 << 30)
         self.row_of = Region(<size_t>16 << 30)
         self.texts = Arena()
 

@@ -19,6 +19,7 @@ PROMISED = {
     "neighbors": ["nodes", "edges", "ns", "p50_ratio"],
     "memory": ["nodes", "edges", "bytes_per_node", "bytes_per_edge", "memory_bytes"],
     "reopen": ["mixed", "graph"],
+    "vectors": ["small", "large"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 
