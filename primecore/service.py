@@ -321,7 +321,7 @@ class Prime(Embeds):
             worst_unsynced_ms=log.worst_unsynced_ms,
             fsync=self._engine.settings.fsync,
             projections={view.name: self.position for view in views.all()} | self._engine.runner.positions(),
-            parked=self._engine.runner.parked(),
+            parked=self._engine.runner.parked() + views.vectors.parked(),
         )
 
     # Projections.

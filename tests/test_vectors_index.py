@@ -173,6 +173,7 @@ def test_an_index_that_fails_leaves_the_scan(monkeypatch):
         while follower.error is None and time.monotonic() < until:
             time.sleep(0.01)
         assert isinstance(follower.error, RuntimeError)
+        assert "no index today" in prime.stats().parked[0].error
         assert prime.similar(rows[9], k=1)[0].id == "m:9"
 
 

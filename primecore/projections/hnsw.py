@@ -59,6 +59,8 @@ class Index:
         """Keys of the nearest, about."""
         import numpy
 
+        if self.size == 0:
+            return numpy.empty(0, "u8")
         return self.graph.search(numpy.frombuffer(numbers, "f4"), wanted, threads=1).keys
 
 

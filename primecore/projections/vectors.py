@@ -12,7 +12,7 @@ from primecore import _digest, _jsontree, _stored, codec, exactjson
 from primecore._graph import Graph
 from primecore._knn import Look
 from primecore.errors import InvalidArgument
-from primecore.model import Hit
+from primecore.model import Hit, ParkedProjection
 from primecore.projections.base import AtOnce
 from primecore.projections.hnsw import Follower, Found
 
@@ -126,6 +126,11 @@ class VectorIndex(AtOnce):
             if len(kept) >= k or len(rows) < wanted:
                 return _settled(look, kept, k, None)
             wanted = len(rows) * LOOK_AGAIN
+
+    def parked(self) -> tuple[ParkedProjection, ...]:
+        """The index of a large space, where it failed: searches scan instead."""
+        error = self.follower.error
+        return () if error is None else (ParkedProjection("vectors.hnsw", self.position, repr(error)),)
 
     def digest(self) -> bytes:
         """Of the space, and of every vector with its text and metadata."""
