@@ -18,7 +18,6 @@ READS = [
     ["query", "path", "node:person:alice", "node:person:bob"],
     ["query", "subgraph", "node:person:alice"],
     ["query", "history", "node:person:alice"],
-    ["query", "similar", "auth"],
     ["query", "domains"],
     ["query", "domains", "--cross"],
     ["events"],
