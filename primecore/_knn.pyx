@@ -36,8 +36,21 @@ cdef extern from * nogil:
         __ATOMIC_ACQUIRE
 
 
+cdef extern from * nogil:
+    """
+    #define UNSEEN (-4.0f)              /* an estimate below any that a row can have */
+    """
+    const float UNSEEN
+
+
 cdef int BEST = knn_best()
-cdef float UNSEEN = -4.0                # an estimate below any that a row can have
+
+
+cdef inline bint is_visible(const vector_t* record, uint32_t position) noexcept nogil:
+    # `died` is read first: a row that is being used again loses `shown` before it loses `died`.
+    cdef uint32_t died = __atomic_load_n(&record.died, __ATOMIC_ACQUIRE)
+    cdef uint32_t shown = __atomic_load_n(&record.shown, __ATOMIC_ACQUIRE)
+    return shown != 0 and shown <= position and (died == 0 or died > position)
 
 
 cdef class Look:
@@ -94,11 +107,7 @@ cdef class Look:
         return self.graph.stamp != self.stamp
 
     cdef bint sees(self, uint32_t row) noexcept nogil:
-        # `died` is read first: a row that is being used again loses `shown` before it loses `died`.
-        cdef vector_t* record = self.space.record(row)
-        cdef uint32_t died = __atomic_load_n(&record.died, __ATOMIC_ACQUIRE)
-        cdef uint32_t shown = __atomic_load_n(&record.shown, __ATOMIC_ACQUIRE)
-        return shown != 0 and shown <= self.position and (died == 0 or died > self.position)
+        return is_visible(self.space.record(row), self.position)
 
     cdef double score(self, uint32_t row) noexcept nogil:
         cdef double found = knn_dot(self.query, self.space.numbers(row), self.space.dimensions)
@@ -235,34 +244,40 @@ cdef class Look:
                       float* out_least) noexcept nogil:
         # Every row's estimate, and the least that one of the `wanted` best has for certain: a row whose estimate and
         # error together stay below that is none of them.
+        # What the loop reads lies in locals: it is most of the work of a search.
         cdef knn_kernel kernel = knn_kernel_of(self.kernel)
         cdef const int8_t* codes = <const int8_t*>self.space.codes.base
+        cdef const vector_t* records = <const vector_t*>self.space.rows.base
+        cdef const vector_t* record
+        cdef const uint8_t* asked = self.asked
+        cdef const uint8_t* allowed = self.allowed
+        cdef size_t stride = self.space.stride
+        cdef uint32_t count = self.count
+        cdef uint32_t position = self.position
+        cdef float scale = self.scale, blur = self.residual
         cdef int32_t[KNN_ROWS] sums
-        cdef vector_t* record
+        cdef bint[KNN_ROWS] seen
         cdef uint32_t row, i, end, block
-        cdef float off, low
-        cdef bint any_seen
+        cdef float estimate, off, low
         cdef size_t held = 0
-        for block in range((self.count + KNN_ROWS - 1) // KNN_ROWS):
+        for block in range((count + KNN_ROWS - 1) // KNN_ROWS):
             row = block * KNN_ROWS
-            end = KNN_ROWS if self.count - row > KNN_ROWS else self.count - row
-            any_seen = False
+            end = KNN_ROWS if count - row > KNN_ROWS else count - row
             for i in range(end):
+                seen[i] = (allowed == NULL or allowed[row + i] != 0) and is_visible(&records[row + i], position)
                 estimates[row + i] = UNSEEN
-                if (self.allowed == NULL or self.allowed[row + i]) and self.sees(row + i):
-                    estimates[row + i] = 0
-                    any_seen = True
-            if not any_seen:
+            if not (seen[0] or (end > 1 and seen[1]) or (end > 2 and seen[2]) or (end > 3 and seen[3])):
                 continue
-            kernel(self.asked, codes + <size_t>row * self.space.stride, self.space.stride, sums)
+            kernel(asked, codes + <size_t>row * stride, stride, sums)
             for i in range(end):
-                if estimates[row + i] == UNSEEN:
+                if not seen[i]:
                     continue
-                record = self.space.record(row + i)
-                estimates[row + i] = self.scale * record.scale * <float>(sums[i] - 128 * record.sum)
+                record = &records[row + i]
+                estimate = scale * record.scale * <float>(sums[i] - 128 * record.sum)
+                estimates[row + i] = estimate
                 off = record.residual
-                off += (1 + off) * self.residual + KNN_SLACK
-                low = estimates[row + i] - off
+                off += (1 + off) * blur + KNN_SLACK
+                low = estimate - off
                 if held < wanted:
                     heap[held] = low
                     held += 1
