@@ -37,10 +37,11 @@ root = LazyGroup(
     ],
     entries={
         "ingest": entry("ingest"),
-        "query": Entry("primecore.cli.commands.query", "Ask about nodes, edges, neighbours, paths and domains"),
+        "query": Entry("primecore.cli.commands.query", "Ask about nodes, edges, neighbours, paths, meaning"),
         "events": entry("events"),
         "stats": entry("stats"),
         "replay": entry("replay"),
+        "reembed": entry("reembed"),
     },
 )
 

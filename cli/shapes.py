@@ -18,6 +18,7 @@ from primecore.model import (
     Neighbor,
     Node,
     Path,
+    ReembedReport,
     ReplayReport,
     Stats,
     Subgraph,
@@ -114,6 +115,16 @@ def subgraph(position: int, found: Subgraph) -> Shape:
 def search(query: str, position: int, hits: Iterable[Hit]) -> Shape:
     """What a search found, the best first."""
     return {"query": query, "position": position, "hits": [it._asdict() for it in hits]}
+
+
+def similar(position: int, found: Iterable[Hit]) -> Shape:
+    """Hits, the best first."""
+    return {"position": position, "hits": [it._asdict() for it in found]}
+
+
+def reembed(it: ReembedReport) -> Shape:
+    """What a change of model did."""
+    return it._asdict()
 
 
 def domains(position: int, found: Iterable[Domain]) -> Shape:

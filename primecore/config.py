@@ -13,6 +13,7 @@ Fsync = Literal["interval", "always", "never"]
 DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"
 FSYNC_INTERVAL_MS = 100
+EXACT_VECTORS = 30_000
 
 
 class Settings(NamedTuple):
@@ -23,6 +24,8 @@ class Settings(NamedTuple):
     create: bool
     fsync: Fsync
     fsync_interval_ms: int
+    embedder: object
+    exact_vectors: int
 
 
 def settings(
@@ -32,8 +35,15 @@ def settings(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = FSYNC_INTERVAL_MS,
+    embedder: object = None,
+    exact_vectors: int = EXACT_VECTORS,
 ) -> Settings:
-    """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
+    """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Without an embedder:
+    PRIME_EMBEDDER. Raises InvalidArgument."""
+    if isinstance(exact_vectors, bool) or not isinstance(exact_vectors, int) or exact_vectors < 0:
+        raise InvalidArgument(f"exact_vectors: expected an integer from 0 up, found {exact_vectors!r}")
+    if embedder is None:
+        embedder = os.environ.get("PRIME_EMBEDDER") or None
     if fsync not in get_args(Fsync):
         raise InvalidArgument(f"fsync: expected one of {', '.join(get_args(Fsync))}, found {fsync!r}")
     whole = isinstance(fsync_interval_ms, int) and not isinstance(fsync_interval_ms, bool)
@@ -44,4 +54,4 @@ def settings(
     where = None if path == MEMORY else Path(path).expanduser().absolute()
     if where is None and read_only:
         raise InvalidArgument("read_only: a store in memory has no other process to read it")
-    return Settings(where, read_only, create, fsync, fsync_interval_ms)  # type: ignore[arg-type]  # checked above
+    return Settings(where, read_only, create, fsync, fsync_interval_ms, embedder, exact_vectors)  # type: ignore[arg-type]  # checked above

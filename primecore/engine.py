@@ -48,7 +48,7 @@ class Engine:
         )
         try:
             self._lock = threading.Lock()
-            self.views = Views()
+            self.views = Views(settings.exact_vectors)
             self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, self._torn)
             _replay.replay(self.pipeline, self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
@@ -167,6 +167,7 @@ class Engine:
         self._closed = True
         self.runner.stop()
         self.views.words.stop()
+        self.views.vectors.close()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))
             self.views.graph.close()

@@ -14,6 +14,7 @@ from typing import Any, Self, overload
 from primecore import _batch, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
+from primecore.embeds import Embeds
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
 from primecore.ingest import Progress
@@ -31,7 +32,7 @@ from primecore.model import (
 )
 from primecore.projections.base import Projection
 from primecore.searches import Searches
-from primecore.writes import Writes, check_count
+from primecore.writes import check_count
 
 MAX_SUBGRAPH_NODES = 100_000
 
@@ -43,12 +44,17 @@ def open(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
+    embedder: object = None,
+    exact_vectors: int = config.EXACT_VECTORS,
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
     Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only`
     takes no lock and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every
-    `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes).
+    `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes). `embedder`
+    makes vectors of texts: "hashing", "wordllama", "package.module:name" or a callable; without it the environment's
+    PRIME_EMBEDDER, else what the store's vectors are of, else "hashing". From `exact_vectors` vectors on an index
+    that is nearly always right answers for a scan that always is.
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -58,12 +64,18 @@ def open(
     """
     return Prime(
         config.settings(
-            path, read_only=read_only, create=create, fsync=fsync, fsync_interval_ms=fsync_interval_ms
+            path,
+            read_only=read_only,
+            create=create,
+            fsync=fsync,
+            fsync_interval_ms=fsync_interval_ms,
+            embedder=embedder,
+            exact_vectors=exact_vectors,
         )
     )
 
 
-class Prime(Writes, Searches):
+class Prime(Embeds, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
@@ -312,7 +324,7 @@ class Prime(Writes, Searches):
             projections={view.name: self.position for view in views.all()}
             | {views.words.name: views.words.position}
             | self._engine.runner.positions(),
-            parked=self._engine.runner.parked(),
+            parked=self._engine.runner.parked() + views.vectors.parked(),
         )
 
     # Projections.

@@ -69,6 +69,10 @@ class Writes:
         position, version, event_id, duplicate = self._append(prepared, expected_version, strict)
         if durable or self._always:
             self._engine.wait_durable(position)
+        return self._receipt(position, version, event_id, duplicate)
+
+    @staticmethod
+    def _receipt(position: int, version: int, event_id: bytes, duplicate: bool) -> Receipt:
         return Receipt(position, version, event_id_text(event_id), duplicate)
 
     def append_many(self, events: Iterable[Event | Json], *, durable: bool = False) -> list[Receipt]:
@@ -86,9 +90,7 @@ class Writes:
         )
         if answers and (durable or self._always):
             self._engine.wait_durable(max(answer[0] for answer in answers))
-        return [
-            Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers
-        ]
+        return [self._receipt(*answer) for answer in answers]
 
     def _typed(
         self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]

@@ -20,6 +20,7 @@ PROMISED = {
     "memory": ["nodes", "edges", "bytes_per_node", "bytes_per_edge", "memory_bytes"],
     "reopen": ["mixed", "graph"],
     "lexical": ["documents", "prime_search_ns_p50", "fts5_search_ns_p50", "times_fts5", "prime_bytes_per_document"],
+    "vectors": ["small", "large"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 

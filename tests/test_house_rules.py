@@ -32,9 +32,10 @@ FLOORS: list[tuple[str, int]] = [
     (r"primecore\.(errors|model|config|exactjson)", WORDS),
     (r"primecore\._\w+", GROUND),
     (r"primecore\.(codec|storage|memory_storage|log|segments|manifest|finder|recovery|lock)", OVER_GROUND),
+    (r"primecore\.embedders(\..+)?", OVER_GROUND),
     (r"primecore\.(projections(\..+)?|parquet|checkpoint)", VIEWS),
     (r"primecore\.engine", ENGINE),
-    (r"primecore\.(service|operations|ingest|writes|searches)", SERVICE),
+    (r"primecore\.(service|operations|ingest|writes|embeds|searches)", SERVICE),
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
     (r"primecore\.(faces|cli)(\..+)?", FACES),
 ]
