@@ -50,7 +50,7 @@ class Engine:
         )
         try:
             self._lock = threading.Lock()
-            self.views = Views()
+            self.views = Views(settings.exact_vectors)
             self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, self._torn)
             _replay.replay(self.pipeline, self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
@@ -117,6 +117,7 @@ class Engine:
         """Takes the place of `old`, which goes on answering reads that have begun."""
         self.runner.adopt(old.runner, same_log)
         old.views.words.stop()
+        old.views.vectors.close()
         old.views.reader.succeed(self.views.reader)
 
     def refuse(self, error: PrimeError) -> None:
@@ -227,6 +228,7 @@ class Engine:
         self._closed = True
         self.runner.stop()
         self.views.words.stop()
+        self.views.vectors.close()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))
             self.views.graph.close()

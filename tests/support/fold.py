@@ -8,6 +8,7 @@ It takes envelopes as dicts that are valid by themselves; what it judges is what
 from __future__ import annotations
 
 import base64
+import struct
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -47,10 +48,16 @@ def same_content(a: Json, b: Json) -> bool:
     )
 
 
-def dimensions_of(event: Json) -> int:
+def numbers_of(event: Json) -> list[float]:
+    """The vector of an event, as float32 has it."""
     payload, metadata = event.get("payload") or {}, event.get("metadata") or {}
-    vector = payload["embedding"] if "embedding" in payload else metadata["embedding"]
-    return len(base64.b64decode(vector)) // 4 if isinstance(vector, str) else len(vector)
+    vector = payload["embedding"] if payload.get("embedding") is not None else metadata["embedding"]
+    raw = base64.b64decode(vector) if isinstance(vector, str) else struct.pack(f"<{len(vector)}f", *vector)
+    return list(struct.unpack(f"<{len(raw) // 4}f", raw))
+
+
+def dimensions_of(event: Json) -> int:
+    return len(numbers_of(event))
 
 
 def space_defined(dimensions: int) -> Json:
@@ -75,7 +82,7 @@ class Fold:
         self.taken: dict[str, int] = {}  # event id -> position
         self.nodes: dict[str, Json] = {}  # live ones, in the order of their births
         self.edges: dict[str, Json] = {}  # live ones, in the order of their creation
-        self.vectors: set[str] = set()  # entity ids that have one, shown or hidden
+        self.vectors: dict[str, Json] = {}  # by entity id: numbers, text, metadata; shown or hidden
         self.dimensions: int | None = None
         self.ignored = 0
 
@@ -138,7 +145,7 @@ class Fold:
         if node_id not in self.nodes:
             return False
         del self.nodes[node_id]
-        self.vectors.discard(node_id)
+        self.vectors.pop(node_id, None)
         for edge_id in [k for k, e in self.edges.items() if e["source"] == node_id or e["target"] == node_id]:
             del self.edges[edge_id]
         return True
@@ -170,13 +177,15 @@ class Fold:
         return self.edges.pop(edge_id, None) is not None
 
     def _vector_stored(self, vector_id: str, payload: Json, time: datetime | None) -> bool:
-        self.vectors.add(vector_id.removeprefix("vec:"))
+        self.vectors[vector_id.removeprefix("vec:")] = {
+            "numbers": numbers_of(self.log[-1]),
+            "text": payload.get("text") or None,
+            "metadata": payload.get("metadata"),
+        }
         return True
 
     def _vector_deleted(self, vector_id: str, payload: Json, time: datetime | None) -> bool:
-        before = len(self.vectors)
-        self.vectors.discard(vector_id.removeprefix("vec:"))
-        return len(self.vectors) < before
+        return self.vectors.pop(vector_id.removeprefix("vec:"), None) is not None
 
     def _space_defined(self, space_id: str, payload: Json, time: datetime | None) -> bool:
         self.dimensions = payload["dimensions"]
