@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 PYTHONS ?= 3.11 3.12 3.13
+SCALE ?= 1
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -19,7 +20,7 @@ PY := $(BIN)/python
 CODE := $(wildcard primecore cli examples benchmarks tests) setup.py
 CYTHON := $(wildcard primecore/*.pyx primecore/*.pxd)
 
-.PHONY: help build demo test torture asan check lint types mcp-conformance dist test-all-pythons clean
+.PHONY: help build demo test torture asan check lint types mcp-conformance dist bench-peers test-all-pythons clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +95,10 @@ mcp-conformance: build  ## Run MCP's public conformance suite against /mcp (fetc
 	@mkdir -p build/npm
 	npm install --prefix build/npm --silent --no-audit --no-fund $(MCP_SUITE)
 	PYTHONPATH=tests $(PY) tests/conformance/run.py build/npm
+
+bench-peers: build  ## Measure Prime beside other stores (SCALE=0.01 for a try), installed into build/peers-venv
+	$(PY) benchmarks/peers/run.py --install --scale $(SCALE)
+	$(PY) benchmarks/plot.py
 
 dist: build  ## Build sdist and wheel into dist/
 	$(PY) -m build

@@ -1,27 +1,54 @@
-"""What every benchmark shares: arguments, pinning, noise, machine, percentiles, results. Knows nothing of workloads."""
+"""What every benchmark shares: arguments, pinning, commit, results. Measuring itself is that of `primecore.bench`."""
 
 from __future__ import annotations
 
 import argparse
-import array
 import contextlib
-import gc
-import importlib.metadata
 import json
-import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from primecore.bench import measure
+from primecore.bench.measure import (
+    NOISY,
+    Span,
+    clock_ns,
+    cores,
+    each_ns,
+    fresh,
+    middle,
+    noise_now,
+    percentiles,
+    run_on,
+    scaled,
+    timed,
+)
+
+__all__ = [
+    "Span",
+    "child",
+    "clock_ns",
+    "cores",
+    "each_ns",
+    "finish",
+    "fresh",
+    "memory_kib",
+    "middle",
+    "parser",
+    "percentiles",
+    "run_on",
+    "say",
+    "scaled",
+    "start",
+    "timed",
+    "workplace",
+]
 HERE = Path(__file__).resolve().parent
-NOISY = 1.25  # slowest over fastest of equal pieces of work, above which figures are marked as noisy
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -37,18 +64,6 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def cores() -> set[int]:
-    """The processors this process may run on; empty where the system does not say."""
-    return set(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else set()
-
-
-def run_on(wanted: set[int]) -> None:
-    """Moves every thread of this process to these processors."""
-    for task in os.listdir("/proc/self/task") if wanted else ():
-        with contextlib.suppress(ProcessLookupError):
-            os.sched_setaffinity(int(task), wanted)
-
-
 def start(arguments: argparse.Namespace) -> dict[str, Any]:
     """Pin the process, look at the machine's noise, and return the head of the result."""
     allowed = cores()
@@ -60,35 +75,17 @@ def start(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def noise() -> dict[str, float]:
-    """How equal pieces of work differ now: 1.0 is a quiet machine."""
-    spans = []
-    for _ in range(20):
-        begun = time.perf_counter()
-        sum(range(100_000))
-        spans.append(time.perf_counter() - begun)
-    ratio = max(spans) / min(spans)
+    """How equal pieces of work differ now, said aloud where they differ much."""
+    found = noise_now()
+    ratio = found["slowest_over_fastest"]
     if ratio > NOISY:
         say(f"the machine is noisy (slowest/fastest = {ratio:.2f}): trust ratios, not figures")
-    return {"slowest_over_fastest": round(ratio, 3), "load_1_minute": round(os.getloadavg()[0], 2)}
+    return found
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    model = platform.processor()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), model)
-    versions = {"python": platform.python_version()}
-    for package in ("primecore", "orjson", "numpy"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return {
-        "cpu": model,
-        "cpus": os.cpu_count(),
-        "system": platform.platform(),
-        "versions": versions,
-        "commit": commit(),
-    }
+    """What the figures were measured on, with the commit."""
+    return {**measure.machine(), "commit": commit()}
 
 
 def commit() -> str:
@@ -114,83 +111,12 @@ def workplace(arguments: argparse.Namespace) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def fresh(path: Path) -> Path:
-    """The path, with nothing there."""
-    shutil.rmtree(path, ignore_errors=True)
-    return path
-
-
-def scaled(count: int, scale: float) -> int:
-    """A count of the published workload at this scale, never under 100."""
-    return max(100, round(count * scale))
-
-
-class Span(NamedTuple):
-    """Seconds on the wall, and of the CPU in all threads of this process (steadier on a machine that is shared)."""
-
-    wall: float
-    cpu: float
-
-
-def timed(work: Callable[[], Any]) -> Span:
-    """What one call takes, the garbage collector being off."""
-    gc.collect()
-    gc.disable()
-    try:
-        begun, begun_cpu = time.perf_counter(), time.process_time()
-        work()
-        return Span(time.perf_counter() - begun, time.process_time() - begun_cpu)
-    finally:
-        gc.enable()
-
-
-def each_ns(call: Callable[[Any], Any], items: list[Any]) -> array.array[int]:
-    """Nanoseconds of each call, clock included: take `clock_ns()` off."""
-    spans, clock = array.array("q", bytes(8 * len(items))), time.perf_counter_ns
-    gc.collect()
-    gc.disable()
-    try:
-        for index, item in enumerate(items):
-            begun = clock()
-            call(item)
-            spans[index] = clock() - begun
-    finally:
-        gc.enable()
-    return spans
-
-
-def clock_ns() -> float:
-    """What `each_ns` measures around a call that does nothing, less the call itself: the median of many."""
-    clock = time.perf_counter_ns
-    spans = []
-    for _ in range(20_000):
-        begun = clock()
-        spans.append(clock() - begun)
-    return statistics.median(spans)
-
-
-def percentiles(spans: array.array[int], clock: float) -> dict[str, float]:
-    """p50, p99, p99.9 and mean in nanoseconds, with the clock's own time taken off."""
-    ordered = sorted(spans)
-
-    def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] - clock, 1)
-
-    mean = round(sum(ordered) / len(ordered) - clock, 1)
-    return {"p50": at(0.5), "p99": at(0.99), "p99.9": at(0.999), "mean": mean}
-
-
-def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """Median of each figure over the rounds."""
-    return {name: round(statistics.median(one[name] for one in rounds), 4) for name in rounds[0]}
-
-
 def memory_kib(field: str) -> int:
     """A field of /proc/self/status in KiB, e.g. RssAnon."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1])
-    raise SystemExit(f"this system does not tell {field}: the benchmark of memory needs Linux")
+    found = measure.status_kib(field)
+    if found is None:
+        raise SystemExit(f"this system does not tell {field}: the benchmark of memory needs Linux")
+    return found
 
 
 def child(script: str, *arguments: object) -> dict[str, Any]:

@@ -8,31 +8,17 @@ first search of a store that holds all facts; FTS5's is the insertion in one tra
 
 from __future__ import annotations
 
-import itertools
-import random
 import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
 
 import common
+import workloads
 
 import primecore
 
-SEED, VOCABULARY, K = 4711, 20_000, 10
-
-
-def facts(count: int) -> list[str]:
-    rng = random.Random(SEED)
-    words = [f"{rng.choice('bcdfglmnprstv')}{rng.choice('aeiou')}{number:x}" for number in range(VOCABULARY)]
-    weights = list(itertools.accumulate(1 / (rank + 5) for rank in range(VOCABULARY)))
-    return [" ".join(rng.choices(words, cum_weights=weights, k=rng.randint(6, 18))) for _ in range(count)]
-
-
-def queries(texts: list[str], count: int) -> list[str]:
-    rng = random.Random(SEED + 1)
-    drawn = [word for text in texts for word in text.split()]
-    return [" ".join(rng.choices(drawn, k=rng.randint(1, 4))) for _ in range(count)]
+K = 10
 
 
 def measured(search: Callable[[str], Any], asked: list[str], clock: float) -> dict[str, float]:
@@ -107,8 +93,8 @@ def bm25s_round(texts: list[str], asked: list[str], clock: float) -> dict[str, f
 def main() -> None:
     arguments = common.parser(__doc__.splitlines()[0]).parse_args()
     head, rounds = common.start(arguments), []
-    texts = facts(common.scaled(20_000, arguments.scale))
-    asked = queries(texts, common.scaled(2_000, arguments.scale))
+    texts = workloads.facts(common.scaled(20_000, arguments.scale))
+    asked = workloads.queries(texts, common.scaled(2_000, arguments.scale))
     clock = common.clock_ns()
     for number in range(arguments.rounds):
         found = prime_round(texts, asked, clock) | fts5_round(texts, asked, clock) | bm25s_round(texts, asked, clock)

@@ -6,7 +6,6 @@ A fresh str has no hash yet, as an id that has just come out of a request. Round
 
 from __future__ import annotations
 
-import random
 import statistics
 from typing import Any
 
@@ -17,12 +16,6 @@ import workloads
 import primecore
 
 BATCH = 1000
-
-
-def sample(count: int, calls: int, seed: int) -> list[str]:
-    """Ids that no one has hashed, in random order."""
-    rng = random.Random(seed)
-    return [workloads.node_id(rng.randrange(count)) for _ in range(calls)]
 
 
 def contenders(prime: Any, count: int) -> dict[str, Any]:
@@ -42,7 +35,7 @@ def contenders(prime: Any, count: int) -> dict[str, Any]:
 
 def batches(prime: Any, count: int, calls: int, seed: int) -> float:
     """Nanoseconds an id of neighbors_many, a thousand ids a call."""
-    ids = sample(count, max(calls, BATCH), seed)
+    ids = workloads.uniform(count, max(calls, BATCH), seed)
     groups = [ids[n : n + BATCH] for n in range(0, len(ids) - BATCH + 1, BATCH)]
     seconds = common.timed(lambda: [len(prime.neighbors_many(group)) for group in groups]).wall
     return seconds / (len(groups) * BATCH) * 1e9
@@ -62,7 +55,7 @@ def main() -> None:
             for number in range(arguments.rounds):
                 clock = common.clock_ns()
                 for name, call in calling.items():
-                    spans = common.each_ns(call, sample(count, calls, number))
+                    spans = common.each_ns(call, workloads.uniform(count, calls, number))
                     measured.setdefault(name, []).append(common.percentiles(spans, clock))
                 many.append(batches(prime, count, calls, number))
     figures: dict[str, Any] = {"nodes": count, "edges": count * workloads.EDGES_EACH_WAY, "calls": calls}

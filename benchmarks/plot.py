@@ -1,5 +1,4 @@
-"""Draws what results/*.json say into docs/benchmarks.svg, and writes the tables of README.md, docs/limits.md and
-docs/durability.md.
+"""Draws what results/*.json say, and writes the tables of README.md and of pages in docs/.
 
     python benchmarks/plot.py            writes them
     python benchmarks/plot.py --check    says whether they are what the results say (exit code 1 if not)
@@ -14,32 +13,18 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from pages import GROWTH_PICTURE, growth_charts, growth_part, peers_part
+
+from primecore.bench.svg import Bar, Panel, picture
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PICTURE = "docs/benchmarks.svg"
-WIDTH, LEFT, RIGHT, BAR, GAP = 760, 270, 110, 18, 8
+PICTURE, COMPARISON = "docs/benchmarks.svg", "docs/benchmarks.md"
 
 Result = dict[str, Any]
-
-
-class Bar(NamedTuple):
-    """One bar: what it stands for, how long it is, what is written at its end, and whether it is Prime's."""
-
-    label: str
-    value: float
-    told: str
-    ours: bool
-
-
-class Panel(NamedTuple):
-    """Bars of one unit under a title."""
-
-    title: str
-    bars: list[Bar]
 
 
 # --- what the results say --------------------------------------------------------------------------------------------
@@ -47,7 +32,8 @@ class Panel(NamedTuple):
 
 def load(folder: Path) -> dict[str, Result]:
     """Results by the name of their benchmark."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    return {name: one for name, one in found.items() if "machine" in one}  # counts of instructions are no figures
 
 
 def neighbors_panel(result: Result) -> Panel:
@@ -110,39 +96,6 @@ def origin(results: dict[str, Result]) -> str:
     return "; ".join(f"{line}: {', '.join(names)}" for line, names in lines.items())
 
 
-# --- the picture -----------------------------------------------------------------------------------------------------
-
-STYLE = """
-  text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-  .title { font-weight: 600 }
-  .ours { fill: #0969da }
-  .other { fill: #afb8c1 }
-  @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .ours { fill: #4493f8 } .other { fill: #57606a } }
-"""
-
-
-def picture(shown: list[Panel]) -> str:
-    """The panels one above the other, as SVG. Bars of one panel share a scale that begins at zero."""
-    parts, y = [], 10
-    for panel in shown:
-        y += 18
-        parts.append(f'<text class="title" x="0" y="{y}">{escape(panel.title)}</text>')
-        y += 10
-        longest = max(bar.value for bar in panel.bars)
-        for bar in panel.bars:
-            width = max(1.0, (WIDTH - LEFT - RIGHT) * bar.value / longest)
-            middle = y + BAR - 5
-            parts.append(f'<text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>')
-            kind = "ours" if bar.ours else "other"
-            parts.append(f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}"/>')
-            parts.append(f'<text x="{LEFT + width + 6:.1f}" y="{middle}">{escape(bar.told)}</text>')
-            y += BAR + GAP
-        y += 12
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" role="img">'
-    title = escape("; ".join(panel.title for panel in shown))
-    return "\n".join([head, f"<title>{title}</title>", f"<style>{STYLE}</style>", *parts, "</svg>", ""])
-
-
 # --- the pages -------------------------------------------------------------------------------------------------------
 
 
@@ -154,11 +107,12 @@ def readme_part(results: dict[str, Result]) -> str:
     words = "; ".join(
         f"{panel.title}: " + ", ".join(f"{bar.label} {bar.told}" for bar in panel.bars) for panel in shown
     )
+    own = {name: result for name, result in results.items() if name not in ("peers", "growth")}
     lines = [f"![{words}]({PICTURE})", ""]
     rows = [f"| {what} | {told} |" for what, told in further(results)]
     if rows:
         lines += ["| figure | measured |", "|---|---|", *rows, ""]
-    lines.append(f"Medians, one pinned core, made by [benchmarks/](benchmarks/README.md). {origin(results)}.")
+    lines.append(f"Medians, one pinned core, made by [benchmarks/](benchmarks/README.md). {origin(own)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -242,6 +196,12 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
             ("docs/durability.md", "torture", durability_part(results)),
         )
     }
+    page, text = root / COMPARISON, (root / COMPARISON).read_text(encoding="utf-8")
+    for name, part in (("peers", peers_part), ("growth", growth_part)):
+        text = between(text, name, part(results.get(name), origin({name: results[name]}) if name in results else ""))
+    made[page] = text
+    if charts := growth_charts(results.get("growth")):
+        made[root / GROWTH_PICTURE] = picture(charts)
     shown = panels(results)
     if shown:
         made[root / PICTURE] = picture(shown)

@@ -56,6 +56,7 @@ root = LazyGroup(
         "mcp": Entry("primecore.cli.commands.mcp", "Serve the store to an agent (Model Context Protocol)"),
         "install": Entry("primecore.cli.commands.install", "Tell an agent's program about prime mcp"),
         "reembed": entry("reembed"),
+        "bench": Entry("primecore.cli.commands.bench", "Measure Prime on this machine, beside SQLite and the disk"),
     },
 )
 

@@ -78,6 +78,7 @@ cdef class Graph:
     def close(self):
         """Settles open lazy results: nothing may point into the tables when they go."""
         self.freeze_open()
+        self.parts.clear()              # some of them hold the graph
 
     @property
     def table_bytes(self):

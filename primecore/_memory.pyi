@@ -4,6 +4,7 @@ from typing import final
 
 from typing_extensions import Buffer
 
+def reserved_total() -> int: ...
 @final
 class Region:
     """A virtual range of about `reserve_bytes` whose base never moves; pages cost memory once they are touched."""

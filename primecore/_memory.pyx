@@ -37,6 +37,13 @@ cdef enum:
 # References are u32 in units of 16 bytes, and no block may cross the end.
 cdef size_t ARENA_BYTES = <size_t>0xFFFFFFFF * ARENA_UNIT_BYTES
 
+cdef size_t reserved_now = 0            # bytes of address space in all ranges; changed with the GIL held
+
+
+def reserved_total() -> int:
+    """Bytes of address space that all ranges of this process reserve."""
+    return reserved_now
+
 
 @cython.final
 cdef class Region:
@@ -56,9 +63,13 @@ cdef class Region:
         if self.base == NULL:
             raise MemoryError(f"cannot reserve {reserve_bytes} bytes of address space")
         self.reserved_bytes = reserve_bytes
+        global reserved_now
+        reserved_now += reserve_bytes
         self.ahead_bytes = REGION_SMALL_BYTES
 
     def __dealloc__(self):
+        global reserved_now
+        reserved_now -= self.reserved_bytes
         page_ahead_forget(self.base, self.reserved_bytes)
         region_unmap(self.mapping, self.mapping_bytes)
 

@@ -236,6 +236,7 @@ cdef class Reader:
         self.closed_error = error
         self.closed = True
         self.watched = True
+        self.catch_up = None            # who follows knows this reader
 
     def look(self):
         """Brings a follower's tables up to what is published. Raises what a read would raise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from primecore import _replay
+from primecore import _memory, _replay
 from primecore._dedupe import Dedupe
 from primecore._facts import EventReader
 from primecore._follow import Follow
@@ -25,6 +26,7 @@ from primecore.projections.runner import Runner, Views
 Progress = Callable[[int], None]
 Result = TypeVar("Result")
 LOOKS = 20
+CROWDED_BYTES = 24 << 40  # of address space, of which a process has 128 TiB: about ten open stores
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -38,6 +40,8 @@ class Engine:
                 f"there is no store at {settings.path}",
                 hint="make one with `prime ingest FILE`, or name another with --data-dir",
             )
+        if _memory.reserved_total() > CROWDED_BYTES:
+            gc.collect()  # stores that somebody let go of in a cycle
         self.settings = settings
         self._refusal: PrimeError | None = None
         self._closed = False
@@ -51,11 +55,13 @@ class Engine:
         try:
             self._lock = threading.Lock()
             self.views = Views(settings.exact_vectors)
-            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, self._torn)
+            # Nothing that an engine holds may hold it: its terabytes of address space go with the last reference.
+            torn, views = weakref.WeakMethod(self._torn), self.views
+            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, lambda: _call(torn))
             _replay.replay(self.pipeline, self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
             self.follow = self._following()
-            self.runner = Runner(lambda: self.views.position, self.events.read)
+            self.runner = Runner(lambda: views.position, self.events.read)
         except BaseException:
             self.log.close()
             raise
@@ -234,6 +240,12 @@ class Engine:
             self.views.graph.close()
             self.log.close()
         _open_engines.discard(self)
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    call = method()
+    if call is not None:
+        call()
 
 
 def digest_of(views: Views) -> str:

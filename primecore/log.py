@@ -4,8 +4,7 @@
         position = log.wal.last_position
         log.wait_durable(position)
 
-Appending and reading go through `log.wal` (compiled, see _wal.pxd).
-One writer at a time calls `wal.append` and `make_room`.
+Appending and reading go through `log.wal` (compiled, see _wal.pxd), one writer at a time.
 """
 
 from __future__ import annotations
@@ -182,17 +181,11 @@ class Log:
         if not create and not storage.is_directory(directory):
             raise _not_found(directory)
         storage.make_directory(directory)
-        kind = storage.filesystem(directory)
-        if kind in NETWORK_FILESYSTEMS and not force:
-            raise StorageFailure(
-                f"{directory} is on a network file system ({kind})",
-                hint="such systems lose locks and syncs: use a local disk, or force it",
-            )
+        kind = _kind_of(storage, directory, force)
         # Where each append waits for the disk, pwrite is the faster way: the first write to a mapped page after a sync
         # has the file system journal it, and fdatasync then waits for the journal too (ext4: 1.5 times as long).
-        written = backend == "pwrite" or (
-            backend == "auto" and (fsync == "always" or kind not in MAPPED_FILESYSTEMS)
-        )
+        unmapped = fsync == "always" or kind not in MAPPED_FILESYSTEMS
+        written = backend == "pwrite" or (backend == "auto" and unmapped)
         held = lock.acquire(storage, directory)
         try:
             known = manifest.load(storage, directory)
@@ -214,9 +207,8 @@ class Log:
                 raise
             page = pages[0]
             wal = Wal()
-            segments = FileSegments(
-                wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs"
-            )
+            populate = kind == "tmpfs"
+            segments = FileSegments(wal, storage, directory, known, sizes, held, written=written, populate=populate)
             control.adopt(
                 wal,
                 finder.segments,
@@ -476,6 +468,16 @@ def _reader_wal(finder: Finder) -> Wal:
 
 def _why(code: int) -> str:
     return "its files were removed or cut short by somebody else" if code == errno.ESTALE else os.strerror(code)
+
+
+def _kind_of(storage: Storage, directory: str, force: bool) -> str:
+    kind = storage.filesystem(directory)
+    if kind in NETWORK_FILESYSTEMS and not force:
+        raise StorageFailure(
+            f"{directory} is on a network file system ({kind})",
+            hint="such systems lose locks and syncs: use a local disk, or force it",
+        )
+    return kind
 
 
 def _not_found(directory: str) -> StoreNotFound:

@@ -1,7 +1,6 @@
 """What Prime can be asked, in one table, and the one map from error codes to exit codes and HTTP statuses.
 
-Every face (command line, HTTP, MCP) reads its names, summaries and request fields here, so they cannot drift apart.
-Knows words only: no engine, no service, no face. Importing it costs next to nothing.
+Every face reads its names, summaries and request fields here, so they cannot drift apart. Knows words only.
 """
 
 from __future__ import annotations

@@ -100,8 +100,10 @@ class Prime(PastVerbs, Embeds, Searches):
             self._closed = True
             if self._follower is not None:
                 self._follower.stop()
+                self._follower = None  # it knows this store, and cycles live on
             if self._listener is not None:
                 self._listener.stop()
+                self._listener = None
             self._engine.close()
 
     @property

@@ -131,6 +131,11 @@ class ViaOwner(Prime):
         return self._directory
 
     @property
+    def owner(self) -> str:
+        """The process that does the writing, in words; "" where it is this one."""
+        return "" if self._owns else self._owner_in_words()
+
+    @property
     def recovery(self) -> Any:
         """What opening found to mend, or None; while another process owns the store it is that one's affair."""
         return super().recovery if self._owns else None

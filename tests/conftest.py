@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 TOOL = (
-    r"(curl|wrk|strace|valgrind|git|gcc|cc|clang|make|ruff|mypy|cython|pip|gzip|zstd|hypothesis|psutil|"
-    r"python3?(\.\d+)?)"
+    r"(chromium|curl|wrk|strace|valgrind|git|gcc|cc|clang|make|ruff|mypy|cython|pip|gzip|zstd|hypothesis|psutil|"
+    r"playwright|python3?(\.\d+)?)"
 )
 
 # A skip for one of these reasons says that this machine lacks a program or package, which CI has to install.

@@ -36,6 +36,8 @@ MEASURED |= {"path", "source", "report", "store_uuid", "source_uuid", "bytes", "
 MEASURED |= {"replayed_digest", "durable_position", "message"}
 MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 MEASURED |= {"file", "content"}
+MEASURED |= {"machine", "core", "filesystem", "in_memory", "noise_before", "noise_after", "quiet", "prime", "value"}
+MEASURED |= {"times", "verdict"}
 
 
 def commands(group: LazyGroup = root, path: str = "prime") -> Iterator[tuple[str, PrimeCommand]]:

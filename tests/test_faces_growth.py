@@ -41,7 +41,7 @@ class Past:
         return node if node and node.position <= self.position else None
 
 
-def at(self: Prime, *, position: int | None = None, time: str | None = None) -> Past:
+def at(self: Prime, when: str | None = None, *, position: int | None = None) -> Past:
     return Past(self, self.position if position is None else position)
 
 

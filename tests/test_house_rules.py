@@ -39,6 +39,7 @@ FLOORS: list[tuple[str, int]] = [
     (r"primecore\.(engine|follower)", ENGINE),
     (r"primecore\.(service|operations|ingest|writes|searches|embeds|care|transfer|past(\..+)?)", SERVICE),
     (r"primecore\.(owner|via_owner|opening)", SERVICE),
+    (r"primecore\.bench(\..+)?", SERVICE),  # a user of the public API that ships with it
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
     (r"primecore\.(faces|cli)(\..+)?", FACES),
 ]

@@ -240,7 +240,7 @@ def test_the_page_the_metrics_and_the_document(served: Served) -> None:
     client = served.client
     page = client.get("/")
     assert page.status_code == 200 and "/openapi.json" in page.text
-    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "script-src 'self'" in page.headers["content-security-policy"]
     for name in ("x-content-type-options", "x-frame-options", "referrer-policy"):
         assert page.headers[name] and client.get("/health").headers[name]
     assert "server" not in page.headers

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
-from support.serving import serving
+from support.serving import Client as HttpClient
+from support.serving import Process, serving
 
 import primecore
 from primecore.faces.http.settings import Settings
@@ -61,6 +63,9 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("prime_events", {"after": 1, "limit": 2}),
     ("prime_batch", {"events": [{"event_type": "note.taken", "entity_id": "note:1", "payload": {"x": 1}}]}),
     ("prime_edges", {"relation": "works_on"}),
+    ("prime_diff", {"first": 1}),
+    ("prime_timeline", {"entity": ALICE, "limit": 2}),
+    ("prime_why", {"entity": ALICE, "field": "/properties/name"}),
     ("prime_domains", {}),
     ("prime_cross_domain", {}),
     ("prime_index", {}),
@@ -163,7 +168,7 @@ def test_each_tool_is_called_in_the_test_above_and_says_what_it_does() -> None:
     assert reads == {
         "prime_neighbors", "prime_search", "prime_shortest_path", "prime_history", "prime_stats", "prime_get_node",
         "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains", "prime_cross_domain",
-        "prime_index", "prime_search_text",
+        "prime_index", "prime_search_text", "prime_diff", "prime_timeline", "prime_why",
     }  # fmt: skip
     assert by_name["prime_forget"].annotations.destructive_hint
     assert not by_name["prime_add_node"].annotations.destructive_hint
@@ -218,18 +223,41 @@ def test_fitting_cuts_lists_from_behind_and_nothing_else(lists: dict[str, list[s
     assert cut["position"] == 7
 
 
-def test_a_store_of_another_process_is_read_and_said_to_be(store_path: Path) -> None:
-    with primecore.open(store_path) as owner:
-        owner.add_node("person", {"name": "Alice"}, id="alice")
+def test_a_server_and_an_agent_share_a_store_whoever_owns_it(store_path: Path) -> None:
+    """Both write, both see what the other wrote, and the one that hands its writes on says to whom."""
+    with Process(store_path) as it, HttpClient(it.url) as http:
+        http.ask("POST", "/nodes", 201, json={"type": "person", "id": "alice", "properties": {"name": "Alice"}})
 
         async def run() -> None:
             async with over_stdio(store_path) as client:
+                assert f"belongs to process {it.child.pid}" in client.instructions
                 assert read(await client.call_tool("prime_get_node", {"node_id": ALICE}))["id"] == ALICE
-                refused = await client.call_tool("prime_add_node", {"type": "person", "properties": {}})
-                assert refused.is_error
-                assert "writes have to go through the other one" in client.instructions
+                made = read(await client.call_tool("prime_add_node", {"type": "person", "properties": {"by": "mcp"}}))
+                assert http.ask("GET", f"/nodes/{made['entity_id']}")["properties"] == {"by": "mcp"}
+                http.ask("PATCH", f"/nodes/{made['entity_id']}", json={"properties": {"by": "http"}})
+                deadline = time.monotonic() + 20
+                while read(await client.call_tool("prime_stats", {}))["position"] < 3 and time.monotonic() < deadline:
+                    await anyio.sleep(0.01)
+                seen = read(await client.call_tool("prime_get_node", {"node_id": made["entity_id"]}))
+                assert seen["properties"] == {"by": "http"}
+                # The owner goes, and the agent takes over.
+                assert it.stop() == 0
+                changed = {"node_id": ALICE, "properties": {"heir": True}}
+                assert not (await client.call_tool("prime_update_node", changed)).is_error
 
         anyio.run(run)
+    with primecore.open(store_path, read_only=True) as prime:
+        assert prime.node(ALICE).properties == {"name": "Alice", "heir": True} and prime.position == 4
+
+
+def test_a_server_beside_an_owner_says_whose_the_store_is(store_path: Path) -> None:
+    with primecore.open(store_path) as owner, Process(store_path) as it, HttpClient(it.url) as http:
+        assert f"belongs to process {os.getpid()}" in it.ready["note"]
+        made = http.ask("POST", "/nodes", 201, json={"type": "person", "properties": {"by": "http"}})["entity_id"]
+        assert owner.node(made).properties == {"by": "http"}
+        with http.stream("GET", "/api/v1/prime/events/stream?after=1") as stream:
+            owner.update_node(made, {"by": "owner"})
+            assert next(line for line in stream.iter_lines() if line.startswith("id:")) == "id: 2"
 
 
 def test_keys_that_only_read_call_no_tool_that_writes() -> None:

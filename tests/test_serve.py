@@ -30,7 +30,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def test_it_says_where_it_is_answers_and_stops(store_path: Path) -> None:
     with Process(store_path) as it:
-        assert it.ready == {"url": it.url, "store": str(store_path), "position": 0}
+        assert it.ready == {"url": it.url, "store": str(store_path), "position": 0, "note": ""}
         done = subprocess.run(
             [
                 "curl",

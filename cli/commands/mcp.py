@@ -16,7 +16,7 @@ def command(settings: Settings, /) -> None:
     """Serve the store to an agent over the Model Context Protocol, on stdin and stdout.
 
     Clients start it themselves: prime install writes that into their configuration. Where another process owns the
-    store, it can be read; writes are refused and say so.
+    store, reads follow it live and writes are handed to it.
     """
     try:
         import anyio

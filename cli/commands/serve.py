@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import Settings, note, open_store
+from primecore.cli.options import Settings, note
 
 EXAMPLE = "prime serve --port 3905"
 
@@ -32,7 +32,7 @@ def command(settings: Settings, /, host: str, port: int, allow_host: tuple[str, 
 
     Everybody on this machine may ask, unless PRIME_API_KEY says who may. Other addresses than this machine's want it
     set. PRIME_READ_KEY holds keys that may only read. With the extra "mcp" installed, /mcp speaks the Model Context
-    Protocol.
+    Protocol. Where another process owns the store, reads follow it live and writes are handed to it.
     """
     try:
         from primecore.faces.http import server
@@ -40,11 +40,15 @@ def command(settings: Settings, /, host: str, port: int, allow_host: tuple[str, 
         raise click.UsageError(f"this needs {error.name}: pip install 'primecore[server]'") from None
     from primecore.faces.http.app import App
     from primecore.faces.http.settings import from_environment
+    from primecore.faces.opening import open_to_share
 
     limits = from_environment(host, allow_host)
     listening = server.listen(host, port)
-    with listening, open_store(settings, write=True, fsync=fsync) as prime:
-        mounts, lives = _mcp(prime)
+    with listening, (opened := open_to_share(settings.data_dir, fsync=fsync)).prime as prime:
+        for message in (getattr(prime.recovery, "message", ""), opened.note):
+            if message:
+                note(message)
+        mounts, lives = _mcp(prime, opened.note)
         address = listening.getsockname()
         url = f"http://{f'[{address[0]}]' if ':' in address[0] else address[0]}:{address[1]}"
 
@@ -53,14 +57,14 @@ def command(settings: Settings, /, host: str, port: int, allow_host: tuple[str, 
             from primecore.cli.jsontext import dumps
 
             if settings.json:
-                render.write(dumps({"url": url, "store": prime.path, "position": prime.position}))
+                render.write(dumps({"url": url, "store": prime.path, "position": prime.position, "note": opened.note}))
                 sys.stdout.flush()
             note(f"serving {prime.path} on {url}; ctrl-c ends")
 
         server.run(App(prime, limits, mounts, lives), listening, ready)
 
 
-def _mcp(prime: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
+def _mcp(prime: Any, told: str) -> tuple[dict[str, Any], tuple[Any, ...]]:
     """What is behind /mcp, where its extra is installed."""
     try:
         from primecore.faces.mcp.server import Face
@@ -68,5 +72,5 @@ def _mcp(prime: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
         if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "anyio"):
             raise
         return {}, ()
-    application, life = Face(prime).over_http()
+    application, life = Face(prime, told).over_http()
     return {"/mcp": application}, (life,)

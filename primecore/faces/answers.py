@@ -109,7 +109,8 @@ def _briefs(source: Any, ids: list[str]) -> list[Body]:
 
 def _many_neighbors(look: Look) -> Body:
     rows = [list(look.result[at]) for at in range(len(look.result))]
-    return {"position": look.result.position, "ids": list(look.arguments["ids"]), "neighbors": rows}
+    position = getattr(look.result, "position", look.position)  # the past answers a plain list
+    return {"position": position, "ids": list(look.arguments["ids"]), "neighbors": rows}
 
 
 def _subgraph(look: Look) -> Body:

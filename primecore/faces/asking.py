@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from primecore.errors import InvalidArgument
 from primecore.faces import fields, shapes
 from primecore.faces.answers import Body, Look, answer
 from primecore.operations import Field, Operation
 from primecore.service import Prime
 
-AT = Field("at", "string", "as it was: a position in the log, or a time (RFC 3339 with offset)")
+AT = Field("at", "point", "as it was: a position in the log, or a time (RFC 3339 with offset)")
 
 # Answered from memory in about the time it takes to ask: no thread is worth it.
 QUICK = frozenset({"node", "edge", "stats"})
@@ -81,8 +80,5 @@ def _cursor(operation: Operation, last: Any) -> Any:
 
 def past(prime: Any, at: Any) -> Any:
     """The store as it was at a position (a number, or its digits) or a time. Raises InvalidArgument."""
-    if isinstance(at, int) and not isinstance(at, bool):
-        return prime.at(position=at)
-    if not isinstance(at, str) or not at:
-        raise InvalidArgument("at: expected a position or a time")
-    return prime.at(position=int(at)) if at.isdecimal() and at.isascii() else prime.at(time=at)
+    at = fields.check(AT, at)
+    return prime.at(position=at) if isinstance(at, int) else prime.at(at)

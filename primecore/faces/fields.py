@@ -115,6 +115,13 @@ def _text(field: Field, value: Any) -> str:
     return value
 
 
+def _point(field: Field, value: Any) -> int | str:
+    """A position, also as digits (a query is text), or a time."""
+    if isinstance(value, str):
+        return int(value) if _INTEGER.fullmatch(value) and value.isdecimal() else _text(field, value)
+    return _integer(field, value)
+
+
 def _integer(field: Field, value: Any) -> int:
     least, most = _LEAST.get(field.name, 0), _MOST.get(field.name, limits.MAX_INTEGER)
     if isinstance(value, float) and value.is_integer():  # JSON has one kind of number: 1.0 is 1
@@ -178,6 +185,7 @@ _CHECKS: dict[str, Callable[[Field, Any], Any]] = {
     "time": _text,
     "integer": _integer,
     "position": _integer,
+    "point": _point,
     "number": _number,
     "boolean": _boolean,
     "object": _object,
@@ -236,6 +244,7 @@ _SCHEMAS: dict[str, Schema] = {
     "time": {"type": "string", "format": "date-time"},
     "integer": {"type": "integer"},
     "position": {"type": "integer"},
+    "point": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]},
     "number": {"type": "number"},
     "boolean": {"type": "boolean"},
     "object": {"type": "object"},

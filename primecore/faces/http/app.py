@@ -18,7 +18,7 @@ from primecore.faces import limits, values
 from primecore.faces.asking import ask, is_quick
 from primecore.faces.fields import from_text
 from primecore.faces.http import events, graph, openapi, routes, stream, web
-from primecore.faces.http.guard import Guard, Right
+from primecore.faces.http.guard import OPEN_PATHS, Guard, Right
 from primecore.faces.http.metrics import Metrics
 from primecore.faces.http.request import KEYS, Core, Handler, Request
 from primecore.faces.http.settings import Settings
@@ -58,7 +58,9 @@ class App:
         self.settings = self.core.settings
         self.jobs = self.core.jobs
         self.metrics = Metrics()
-        self._guard = Guard(self.settings)
+        pages = web.pages()
+        # The pages hold nothing of the store, and one of them asks for the key.
+        self._guard = Guard(self.settings, OPEN_PATHS | pages.keys())
         self._mounts = dict(mounts or {})
         self._lives = lives
         self._paths = routes.Paths()
@@ -72,7 +74,7 @@ class App:
                 self._paths.add(method, path, (path, target, writes))
         for path, target in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
             self._paths.add("GET", path, (path, target, False))
-        for path, page in web.pages().items():
+        for path, page in pages.items():
             self._paths.add("GET", path, ("web", _fixed(page), False))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -49,7 +49,7 @@ class Graph:
         node_type: str | None = None,
         limit: int = limits.MAX_PAGE,
         after: str | None = None,
-        at: str | None = None,
+        at: int | str | None = None,
     ) -> dict[str, Any]:
         source: Any = self._core.prime if at is None else past(self._core.prime, at)
         nodes = source.nodes(type=node_type, limit=limit + 1, after=after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from typing import Literal
 
 from primecore.faces.http.settings import Settings
@@ -15,14 +16,16 @@ OPEN_PATHS = frozenset({"/health"})
 class Guard:
     """Lets a request in, with a right, or raises Refusal.
 
-    The check of Host and Origin keeps web pages out that made their own name lead to this server (DNS rebinding).
+    `open_paths` may be read without a key. The check of Host and Origin keeps web pages out that made their own name
+    lead to this server (DNS rebinding).
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, open_paths: Collection[str] = OPEN_PATHS) -> None:
         self._hosts = frozenset(name.lower() for name in settings.hosts)
         self._keys = [key.encode() for key in settings.keys]
         self._read_keys = [key.encode() for key in settings.read_keys]
         self._passed: set[bytes] = set()
+        self._open = frozenset(open_paths)
 
     def admit(self, scope: Scope) -> Right:
         """The right of a request. Raises Refusal."""
@@ -35,7 +38,7 @@ class Guard:
         may_read = any([hmac.compare_digest(given, key) for key in self._read_keys])
         if may_write:
             return "write"
-        if may_read or scope["path"] in OPEN_PATHS:
+        if may_read or (scope["path"] in self._open and scope["method"] in ("GET", "HEAD")):
             return "read"
         raise Refusal(
             "unauthorized",

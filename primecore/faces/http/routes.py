@@ -79,7 +79,7 @@ _ROWS = (
     _Row("POST", "/context", "context", {**_K, "query": "text"}),
     _Row("POST", "/remember", "remember", created=True),
     _Row("POST", "/shortest-path", "shortest_path", {"from": "source", "to": "target"}),
-    _Row("GET", "/diff", "diff", {"from": "since", "to": "until"}),
+    _Row("GET", "/diff", "diff", {"from": "first", "to": "second"}),
     _Row("GET", "/stats", "stats"),
 )
 # Served by hand: one event or many, whole or as a stream, and lists of any length.

@@ -12,8 +12,8 @@ from primecore.faces.http.wire import Reply, text_reply
 
 POLICY = (
     b"content-security-policy",
-    b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; "
-    b"base-uri 'none'; form-action 'none'",
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 )
 SOURCES = (".py", ".pyc")
 

@@ -1,0 +1,208 @@
+"""The tables of docs/benchmarks.md, and the curves beside them, from stored results. Measures nothing."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from primecore.bench.svg import Chart, Curve
+from primecore.bench.words import duration
+
+Result = dict[str, Any]
+GROWTH_PICTURE = "docs/growth.svg"
+
+
+class Column(NamedTuple):
+    """A figure of a table: its key, its heading, how it is told, and whether more of it is better."""
+
+    key: str
+    heading: str
+    kind: str
+    more: bool = False
+
+
+TITLES = {
+    "graph": "Graph: {nodes:,} nodes, {edges:,} edges",
+    "vectors": "Vectors: {vectors:,} of {dimensions} dimensions, the 10 nearest",
+    "log": "Log: {events:,} events",
+    "memory": "Texts: {texts:,} found by their words, the 10 best",
+}
+ONE, BULK = "one at a time, a second", "in bulk, a second"
+COLUMNS = {
+    "graph": (
+        Column("node_us", "read a node", "us"),
+        Column("neighbors_uniform_us", "neighbours, any", "us"),
+        Column("neighbors_zipf_us", "neighbours, popular", "us"),
+        Column("two_hops_us", "two hops", "us"),
+        Column("one_at_a_time_per_second", ONE, "count", True),
+        Column("bulk_events_per_second", BULK, "count", True),
+        Column("open_s", "open", "s"),
+        Column("memory_mib", "memory, MiB", "count"),
+        Column("disk_mib", "disk, MiB", "count"),
+    ),
+    "vectors": (
+        Column("query_us", "query", "us"),
+        Column("query_p99_us", "query, p99", "us"),
+        Column("recall_at_10", "recall@10", "share", True),
+        Column("query_after_insert_us", "first query after an insert", "us"),
+        Column("insert_us", "insert", "us"),
+        Column("memory_mib", "memory, MiB", "count"),
+        Column("disk_mib", "disk, MiB", "count"),
+    ),
+    "log": (
+        Column("one_at_a_time_per_second", ONE, "count", True),
+        Column("batches_per_second", "in batches of 1,000, a second", "count", True),
+        Column("read_back_per_second", "read back, a second", "count", True),
+        Column("disk_mib", "disk, MiB", "count"),
+    ),
+    "memory": (
+        Column("search_us", "search", "us"),
+        Column("search_p99_us", "search, p99", "us"),
+        Column("add_us", "add one", "us"),
+        Column("bulk_texts_per_second", BULK, "count", True),
+        Column("memory_mib", "memory, MiB", "count"),
+        Column("disk_mib", "disk, MiB", "count"),
+    ),
+}
+
+
+def told(value: float, kind: str) -> str:
+    """A figure as people read it."""
+    if kind == "us":
+        return duration(value * 1000)
+    if kind == "s":
+        return duration(value * 1e9)
+    if kind == "share":
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def peers_part(result: Result | None, origin: str) -> str:
+    """The tables of all kinds, what failed, and where Prime is behind; empty without a result."""
+    if result is None:
+        return ""
+    answers = result["figures"]["answers"]
+    parts = [f"{origin}. Scale {result['scale']:g}.{noise(result)}", ""]
+    for kind, columns in COLUMNS.items():
+        of_kind = [answer for answer in answers if answer["kind"] == kind]
+        measured = [answer for answer in of_kind if "figures" in answer]
+        if not measured:
+            continue
+        columns = tuple(one for one in columns if any(one.key in answer["figures"] for answer in measured))
+        parts += [f"### {TITLES[kind].format(**measured[0]['figures'])}", ""]
+        parts += table(measured, columns)
+        parts += [*behind(measured, columns), ""]
+        failed = [answer for answer in of_kind if "failed" in answer]
+        parts += [f"- {answer['name']} is not there: {plain(answer['failed'])}" for answer in failed]
+        parts += ["", "| | a write that returned survives | does not do |", "|---|---|---|"]
+        parts += [f"| {naming(answer)} | {answer['durability']} | {answer['lacks']} |" for answer in measured]
+        parts.append("")
+    parts += ["### Left out", "", *(f"- {name}: {why}" for name, why in result["figures"]["left_out"].items()), ""]
+    return "\n".join(parts)
+
+
+def noise(result: Result) -> str:
+    """A warning where the machine was not quiet, or the workload not the published one."""
+    worst = max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
+    said = "" if worst <= 1.25 else f" The machine was noisy ({worst:.2f}): trust ratios, not figures."
+    return said + ("" if result["scale"] == 1 else " A small scale flatters what scans.")
+
+
+def naming(answer: dict[str, Any]) -> str:
+    """A contender with its version."""
+    versions = answer.get("versions", {})
+    return answer["name"] + "".join(f" ({version})" for version in list(versions.values())[:1])
+
+
+def plain(reason: str) -> str:
+    """A reason on one line that says nothing of this machine's folders."""
+    return " ".join(word if "/" not in word else "..." for word in reason.split()).replace("|", "/")
+
+
+def table(answers: list[dict[str, Any]], columns: tuple[Column, ...]) -> list[str]:
+    """A row for each contender, the best of each column in bold."""
+    best = {column.key: best_of(answers, column)[1] for column in columns}
+    lines = ["| | " + " | ".join(column.heading for column in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for answer in answers:
+        cells = []
+        for column in columns:
+            value = answer["figures"].get(column.key)
+            text = "" if value is None else told(value, column.kind)
+            cells.append(f"**{text}**" if value is not None and value == best[column.key] else text)
+        lines.append(f"| {naming(answer)} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def best_of(answers: list[dict[str, Any]], column: Column) -> tuple[str, float]:
+    """Who is best, and by which figure."""
+    choose = max if column.more else min
+    found = [(answer["figures"][column.key], answer["name"]) for answer in answers if column.key in answer["figures"]]
+    value, name = choose(found)
+    return name, value
+
+
+def behind(answers: list[dict[str, Any]], columns: tuple[Column, ...]) -> list[str]:
+    """Where another is better than Prime, in words."""
+    ours = next((answer["figures"] for answer in answers if answer["name"] == "Prime"), None)
+    if ours is None:
+        return []
+    lost = []
+    for column in columns:
+        name, value = best_of(answers, column)
+        if name != "Prime" and ours.get(column.key) and ours[column.key] != value:
+            factor = ours[column.key] / value if value else float("inf")
+            factor = 1 / factor if column.more and factor else factor
+            by = f"{name} by {factor:.1f}x" if factor < 1000 else name
+            lost.append(f"{column.heading} ({by})")
+    return ["", "Another is better at: " + "; ".join(lost) + "."] if lost else ["", "Prime is best at each of these."]
+
+
+GROWTH = (
+    ("ingest_ns_per_event", "ns", "ingest, an event"),
+    ("neighbors_ns_p50", "ns", "list(neighbors(id)), median"),
+    ("node_ns_p50", "ns", "node(id), median"),
+    ("search_ns_p50", "ns", "search by words, median"),
+    ("open_s", "s", "open, by replay"),
+    ("memory_mib", "bytes", "memory"),
+)
+
+
+def growth_charts(result: Result | None) -> list[Chart]:
+    """Time of an operation, time to open, and memory, against the number of nodes."""
+    if result is None:
+        return []
+    charts = []
+    for unit, title in (("ns", "Time of one operation"), ("s", "Opening"), ("bytes", "Memory")):
+        curves = []
+        for key, of_unit, label in GROWTH:
+            points = [
+                (one["nodes"], one[key] * (2**20 if unit == "bytes" else 1))
+                for one in result["figures"]["curve"]
+                if of_unit == unit and one.get(key, 0) > 0
+            ]
+            if points:
+                curves.append(Curve(label, points))
+        if curves:
+            charts.append(Chart(f"{title} against the number of nodes", unit, curves))
+    return charts
+
+
+def growth_part(result: Result | None, origin: str) -> str:
+    """The curves as a picture and as a table; empty without a result."""
+    if result is None:
+        return ""
+    curve = result["figures"]["curve"]
+    shown = [row for row in GROWTH if any(row[0] in one for one in curve)]
+    lines = [f"![Cost against size, as in the table below]({GROWTH_PICTURE.removeprefix('docs/')})", ""]
+    lines += ["| nodes | events | " + " | ".join(label for _, _, label in shown) + " |"]
+    lines += ["|---" * (len(shown) + 2) + "|"]
+    for one in curve:
+        cells = [growth_cell(one.get(key), unit) for key, unit, _ in shown]
+        lines.append(f"| {one['nodes']:,.0f} | {one['events']:,.0f} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", f"{origin}.{noise(result)}", ""])
+
+
+def growth_cell(value: float | None, unit: str) -> str:
+    """A figure of a row, or nothing."""
+    if value is None:
+        return ""
+    return f"{value:,.0f} MiB" if unit == "bytes" else duration(value * (1e9 if unit == "s" else 1))

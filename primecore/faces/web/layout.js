@@ -1,0 +1,63 @@
+// Where nodes go: springs along edges, repulsion between all, a pull to the middle. Knows numbers only, no page.
+// A few hundred nodes at most are drawn, so every pair is looked at: no tree is worth it.
+
+const SPRING = 140; // length of an edge at rest, pixels
+const REPULSION = 9500;
+const NEAR = 60; // closer than this, labels overlap
+const PULL = 0.018;
+
+/** A number in [0, 1) that is always the same for a text. */
+export function hash(text) {
+  let value = 2166136261;
+  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 16777619);
+  return (value >>> 0) / 4294967296;
+}
+
+/** One step. `nodes` have x, y, vx, vy, degree, held; `links` have source and target, which are nodes. */
+export function step(nodes, links, heat) {
+  const room = 1 + nodes.length / 160; // the more there are, the wider apart
+  for (let i = 0; i < nodes.length; i++) {
+    const a = nodes[i];
+    for (let j = i + 1; j < nodes.length; j++) {
+      const b = nodes[j];
+      let dx = b.x - a.x;
+      let dy = b.y - a.y;
+      let square = dx * dx + dy * dy;
+      if (square < 1) {
+        dx = hash(a.id) - 0.5;
+        dy = hash(b.id) - 0.5;
+        square = 1;
+      }
+      const distance = Math.sqrt(square);
+      let force = ((REPULSION * room) / Math.max(square, 120)) * heat;
+      if (distance < NEAR) force += (NEAR - distance) * 0.25 * heat;
+      const fx = (dx / distance) * force;
+      const fy = (dy / distance) * force;
+      a.vx -= fx;
+      a.vy -= fy;
+      b.vx += fx;
+      b.vy += fy;
+    }
+  }
+  for (const { source, target } of links) {
+    const dx = target.x - source.x;
+    const dy = target.y - source.y;
+    const distance = Math.hypot(dx, dy) || 1;
+    const least = Math.min(source.degree, target.degree) || 1;
+    // The leaves of a hub need room around it.
+    const rest = SPRING * room + 9 * Math.sqrt(Math.max(source.degree, target.degree));
+    const force = (((distance - rest) / distance) * heat * 0.7) / least;
+    const share = source.degree / (source.degree + target.degree || 1);
+    target.vx -= dx * force * share;
+    target.vy -= dy * force * share;
+    source.vx += dx * force * (1 - share);
+    source.vy += dy * force * (1 - share);
+  }
+  for (const node of nodes) {
+    node.vx = (node.vx - node.x * PULL * heat) * 0.6;
+    node.vy = (node.vy - node.y * PULL * 1.6 * heat) * 0.6; // screens are wide
+    if (node.held) continue;
+    node.x += Math.max(-30, Math.min(30, node.vx));
+    node.y += Math.max(-30, Math.min(30, node.vy));
+  }
+}
