@@ -1,8 +1,7 @@
 """The rules of Prime told naively: events go in, plain dicts come out. Knows nothing of the engine.
 
-This is the specification of the engine in Python, slow on purpose: where the two differ, one of them is wrong, and
-this one is easier to read.
-It takes envelopes as dicts that are valid by themselves; what it judges is what depends on the events before.
+Where it and the engine differ, one of them is wrong, and this one is easier to read. It takes envelopes as dicts that
+are valid by themselves; what it judges is what depends on the events before.
 """
 
 from __future__ import annotations
@@ -56,13 +55,9 @@ def numbers_of(event: Json) -> list[float]:
     return list(struct.unpack(f"<{len(raw) // 4}f", raw))
 
 
-def dimensions_of(event: Json) -> int:
-    return len(numbers_of(event))
-
-
 def space_defined(dimensions: int) -> Json:
-    payload = {"dimensions": dimensions, "model": None}
-    return {"event_type": "prime.space.defined", "entity_id": "space:default", "payload": payload}
+    head = {"event_type": "prime.space.defined", "entity_id": "space:default"}
+    return {**head, "payload": {"dimensions": dimensions, "model": None}}
 
 
 def named_domain(payload: Json, otherwise: str | None) -> str | None:
@@ -99,7 +94,7 @@ class Fold:
             verdict = "duplicate" if same_content(self.log[first - 1], event) else "conflict"
             return Outcome(verdict, first, self.history[entity].index(first) + 1)
         if event["event_type"] == "prime.vector.stored":
-            dimensions = dimensions_of(event)
+            dimensions = len(numbers_of(event))
             if self.dimensions is None:  # the engine defines the space itself, with an event of its own
                 self._append(space_defined(dimensions), None)
             elif dimensions != self.dimensions:
@@ -177,11 +172,10 @@ class Fold:
         return self.edges.pop(edge_id, None) is not None
 
     def _vector_stored(self, vector_id: str, payload: Json, time: datetime | None) -> bool:
-        self.vectors[vector_id.removeprefix("vec:")] = {
-            "numbers": numbers_of(self.log[-1]),
-            "text": payload.get("text") or None,
-            "metadata": payload.get("metadata"),
-        }
+        if self.dimensions is None:  # the space's definition is not among these events: a view of the past by time
+            return True
+        said = {"text": payload.get("text") or None, "metadata": payload.get("metadata")}
+        self.vectors[vector_id.removeprefix("vec:")] = {"numbers": numbers_of(self.log[-1]), **said}
         return True
 
     def _vector_deleted(self, vector_id: str, payload: Json, time: datetime | None) -> bool:
