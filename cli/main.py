@@ -37,7 +37,7 @@ root = LazyGroup(
     ],
     entries={
         "ingest": entry("ingest"),
-        "query": Entry("primecore.cli.commands.query", "Ask about nodes, edges, neighbours, paths and domains"),
+        "query": Entry("primecore.cli.commands.query", "Ask about nodes, edges, neighbours, paths, meaning"),
         "events": entry("events"),
         "timeline": entry("timeline"),
         "diff": entry("diff"),
@@ -55,6 +55,7 @@ root = LazyGroup(
         "serve": Entry("primecore.cli.commands.serve", "Serve the store over HTTP"),
         "mcp": Entry("primecore.cli.commands.mcp", "Serve the store to an agent (Model Context Protocol)"),
         "install": Entry("primecore.cli.commands.install", "Tell an agent's program about prime mcp"),
+        "reembed": entry("reembed"),
         "bench": Entry("primecore.cli.commands.bench", "Measure Prime on this machine, beside SQLite and the disk"),
     },
 )

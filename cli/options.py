@@ -121,6 +121,7 @@ _TYPES: dict[str, Any] = {
     "entity_id": ENTITY_ID,
     "time": TEXT,
     "integer": COUNT,
+    "number": click.FLOAT,
     "position": POSITION,
     "point": POINT,
     "path": click.Path(),

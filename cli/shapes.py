@@ -27,6 +27,7 @@ from primecore.model import (
     NodeChange,
     Path,
     Provenance,
+    ReembedReport,
     ReplayReport,
     RestoreReport,
     SalvageReport,
@@ -127,6 +128,16 @@ def subgraph(position: int, found: Subgraph) -> Shape:
 def search(query: str, position: int, hits: Iterable[Hit]) -> Shape:
     """What a search found, the best first."""
     return {"query": query, "position": position, "hits": [it._asdict() for it in hits]}
+
+
+def similar(position: int, found: Iterable[Hit]) -> Shape:
+    """Hits, the best first."""
+    return {"position": position, "hits": [it._asdict() for it in found]}
+
+
+def reembed(it: ReembedReport) -> Shape:
+    """What a change of model did."""
+    return it._asdict()
 
 
 def domains(position: int, found: Iterable[Domain]) -> Shape:

@@ -7,7 +7,7 @@ from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t
 from primecore._pipeline cimport (
     STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space,
-    pending_slot_t, same_content, space_definition, text_of,
+    pending_slot_t, same_content, text_of,
 )
 from primecore._records cimport MAX_POSITION
 from primecore._wal cimport WAL_NO_ROOM, WAL_OK
@@ -20,10 +20,11 @@ cdef enum:
     BATCH_OVERHEAD_BYTES = 4096     # the commit record, and room to spare
 
 
-def append_many(Pipeline writer not None, list prepared not None, list expected_versions not None):
+def append_many(Pipeline writer not None, list prepared not None, list expected_versions not None, list strict=None):
     """Appends a batch whole or not at all; returns for each event what append() returns.
 
-    Raises LimitExceeded over MAX_BATCH_BYTES, and for any event what append() raises, with nothing appended.
+    Raises LimitExceeded over MAX_BATCH_BYTES, and for any event what append() raises, with nothing appended. What an
+    event changes must be live before the batch where `strict`, a list of bool, says so.
     """
     cdef size_t count = <size_t>len(prepared)
     cdef event_t* events
@@ -36,14 +37,14 @@ def append_many(Pipeline writer not None, list prepared not None, list expected_
         with writer.lock:
             scratch_reset(&writer.scratch)
             try:
-                return append_batch(writer, events, prepared, expected_versions)
+                return append_batch(writer, events, prepared, expected_versions, strict)
             finally:
                 writer.generation += 1
     finally:
         free(events)
 
 
-cdef list append_batch(Pipeline writer, event_t* events, list prepared, list expected_versions):
+cdef list append_batch(Pipeline writer, event_t* events, list prepared, list expected_versions, list strict):
     cdef size_t count = 0, i
     cdef size_t batch_bytes = 0
     cdef uint32_t dimensions = writer.space_dimensions
@@ -61,11 +62,13 @@ cdef list append_batch(Pipeline writer, event_t* events, list prepared, list exp
             if duplicate is not None:
                 answers.append(duplicate)
                 continue
+        if strict is not None and strict[i]:
+            writer.require_live(event)
         if event.code == CODE_VECTOR_STORED:
             if dimensions == 0:
                 dimensions = event.dimensions
                 events[count + 1] = event[0]
-                definition = space_definition(dimensions)
+                definition = writer.space_definition(dimensions)
                 writer.fill(event, definition)
                 number(writer, event, None, now_us, writer.wal.last_position + 1 + count)
                 batch_bytes += writer.wal.record_bytes(event)
@@ -170,3 +173,20 @@ cdef int reserve_pending(Pipeline writer, size_t count) except -1:
     writer.pending_mask = size - 1
     writer.generation = 1
     return 0
+
+
+def knows_id(Pipeline writer not None, bytes event_id not None):
+    """Whether the log holds an event of this id (16 bytes)."""
+    cdef uint32_t cursor = 0, position
+    cdef uint64_t id_hash
+    cdef event_t first
+    if len(event_id) != 16:
+        return False
+    with writer.lock:
+        id_hash = writer.dedupe.hash(<const unsigned char*><const char*>event_id)
+        while True:
+            position = writer.dedupe.candidate(id_hash, &cursor)
+            if position == 0:
+                return False
+            if writer.wal.read(position, &first) == WAL_OK and first.event_id[:16] == event_id:
+                return True

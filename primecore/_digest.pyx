@@ -16,6 +16,7 @@ from primecore._jsontree cimport json_canonical
 from primecore._records cimport SUPERSEDED, edge_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, state_t
+from primecore._vectors cimport Space, vector_t
 
 
 cdef extern from "xxhash.h" nogil:
@@ -234,6 +235,46 @@ def stats(Graph graph not None, Counters counters not None):
     return finish(&total)
 
 
+def vectors(Graph graph not None):
+    """The space in force, and what every live vector of it holds: 16 bytes."""
+    cdef sum_t total
+    cdef uint32_t i
+    cdef Space space = graph.vectors.current
+    cdef vector_t* vector
+    cdef slice_t text
+    cdef bytes model
+    start(&total)
+    if space is None:
+        return finish(&total)
+    model = b"" if space.model is None else b"m" + (<str>space.model).encode("utf-8", "replace")
+    begin(&total, 13)
+    number(&total, space.dimensions)
+    number(&total, graph.vectors.awaiting)
+    raw(&total, model, len(model))
+    end(&total)
+    with nogil:
+        for i in range(space.count):
+            vector = space.record(i)
+            if vector.born == 0 or vector.died:
+                continue
+            begin(&total, 14)
+            key(&total, graph.entities, vector.entity)
+            number(&total, vector.born)
+            number(&total, vector.shown)
+            raw(&total, <const char*>space.numbers(i), space.dimensions * sizeof(float))
+            text = space.text(i)
+            raw(&total, text.data, text.size)
+            canonical(&total, space.about(i))
+            end(&total)
+    return finish(&total)
+
+
+cdef void raw(sum_t* total, const char* data, size_t size) noexcept nogil:
+    number(total, size)
+    if size and buffer_append(&total.item, data, size) < 0:
+        total.failed = 1
+
+
 def history(Graph graph not None):
     """Every entity's latest event and version, and every event's predecessor: 16 bytes."""
     cdef sum_t total
@@ -257,26 +298,6 @@ def history(Graph graph not None):
             begin(&total, 11)
             number(&total, position)
             number(&total, graph.history.previous(position))
-            end(&total)
-    return finish(&total)
-
-
-def texts(Graph graph not None):
-    """The texts of live vectors, shown or hidden: 16 bytes."""
-    cdef sum_t total
-    cdef uint32_t i
-    cdef slice_t text
-    start(&total)
-    with nogil:
-        for i in range(graph.vectors.texts.numbers()):
-            text = graph.vectors.texts.text(i)
-            if text.size == 0 or not graph.vectors.is_live(i):
-                continue
-            begin(&total, 13)
-            key(&total, graph.entities, i)
-            number(&total, text.size)
-            if buffer_append(&total.item, text.data, text.size) < 0:
-                total.failed = 1
             end(&total)
     return finish(&total)
 

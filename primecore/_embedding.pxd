@@ -14,3 +14,6 @@ cdef enum:
 cdef int embedding_read(
     slice_t text, bint is_array, float* out, uint32_t capacity, uint32_t* out_count, const char** fault
 ) noexcept nogil
+
+# Room for the numbers of any embedding whose text is this long.
+cdef uint32_t embedding_capacity(slice_t text, bint is_array) noexcept nogil

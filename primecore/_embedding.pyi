@@ -1,1 +1,6 @@
+"""Types of the compiled `_embedding`: vectors as JSON says them."""
+
+from typing_extensions import Buffer
+
 def embedding_floats(text: bytes) -> bytes: ...
+def embedding_text(numbers: Buffer) -> bytes: ...

@@ -74,7 +74,11 @@ ctypedef struct event_t:
     int64_t valid_from_us
     int64_t valid_to_us
     uint32_t dimensions             # of a stored vector or a defined space
-    slice_t text                    # of a stored vector, unescaped UTF-8; size 0: absent or empty
+    const float* vector             # of a stored vector, in the scanner's scratch memory
+    slice_t text                    # of a stored vector, unescaped UTF-8, size 0: absent
+    slice_t about                   # of a stored vector: its metadata, a JSON object, size 0: absent
+    slice_t model                   # of a defined space, unescaped UTF-8, size 0: unknown
+    uint8_t reembeds                # of a defined space: the texts of the former one wait for new vectors
 
     # Filled in by the write path, for the tables.
     uint64_t entity_hash

@@ -22,6 +22,7 @@ cdef enum:
     AT_TEXT
     AT_METADATA
     AT_MODEL
+    AT_REEMBED
     AT_PROPERTIES_DOMAIN            # properties.domain
     AT_METADATA_EMBEDDING           # the envelope's metadata.embedding
     FIELD_SLOTS

@@ -68,6 +68,8 @@ cdef inline int slot_of(slice_t key) noexcept nogil:
             return AT_EMBEDDING
     elif key.size == 4 and memcmp(name, b"text", 4) == 0:
         return AT_TEXT
+    elif key.size == 7 and memcmp(name, b"reembed", 7) == 0:
+        return AT_REEMBED
     elif key.size == 5 and memcmp(name, b"model", 5) == 0:
         return AT_MODEL
     return -1

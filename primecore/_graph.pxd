@@ -81,8 +81,7 @@ cdef class Graph:
     cdef int cut_edge(self, uint32_t number, uint32_t position) except -1
     cdef int end_edge(self, uint32_t number, uint32_t position) except -1
     cdef int edge_ends(self, uint32_t number, int32_t sign) except -1
-    cdef int count_vectors(self, int shown) except -1
-    cdef bint shows_vector(self, event_t* event) noexcept nogil
+    cdef int tell_vectors(self, int shown) except -1
     cdef int vector_stored(self, event_t* event, uint32_t number) except -1
     cdef int vector_deleted(self, event_t* event, uint32_t number) except -1
     cdef int space_defined(self, event_t* event) except -1

@@ -20,8 +20,8 @@ from primecore._history cimport History
 from primecore._memory cimport Arena, Epochs, Region
 from primecore._records cimport (
     CHANGE_CROSS, CHANGE_DANGLING, CHANGE_EDGE_GONE, CHANGE_EDGE_LIVE, CHANGE_IGNORED, CHANGE_NODE_DOMAIN,
-    CHANGE_NODE_GONE, CHANGE_NODE_LIVE, CHANGE_NODE_STATE, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED,
-    SUPERSEDED, change_t, edge_t, entity_t, node_cold_t, node_t,
+    CHANGE_NODE_GONE, CHANGE_NODE_LIVE, CHANGE_NODE_STATE, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED, CHANGE_VECTOR_GONE,
+    CHANGE_VECTOR_SHOWN, SUPERSEDED, change_t, edge_t, entity_t, node_cold_t, node_t,
 )
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, state_t
@@ -65,7 +65,7 @@ cdef class Graph:
         self.history = History()
         self.graveyard = Graveyard()
         self.changes = Changes()
-        self.vectors = Vectors(self.entities)
+        self.vectors = Vectors(self.entities, self.nodes, self.epochs)
         self.cold_region = Region(<size_t>128 << 30)
         self.parts = []
         self.names = []
@@ -171,6 +171,7 @@ cdef class Graph:
     cdef int fold(self, event_t* events, size_t count) except -1:
         cdef size_t i
         self.changes.count = 0
+        self.vectors.reclaim()
         __atomic_store_n(&self.stamp, self.stamp + 1, __ATOMIC_RELEASE)
         for i in range(count):
             self.fold_one(&events[i])
@@ -243,7 +244,7 @@ cdef class Graph:
             node.domain = NONE32
             self.change(CHANGE_NODE_LIVE, number)
             self.settle_dangling(number)
-            self.count_vectors(self.vectors.node_born(event.entity.data, event.entity.size))
+            self.tell_vectors(self.vectors.node_born(number, event))
         self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
         return 0
 
@@ -269,7 +270,7 @@ cdef class Graph:
             raise MemoryError("adjacency")
         self.set_domain(number, NONE32)
         self.states.drop(&node.state, NODE_HEADER)
-        self.count_vectors(self.vectors.node_died(event.entity.data, event.entity.size))
+        self.tell_vectors(self.vectors.node_died(event))
         node.born = 0
         self.change(CHANGE_NODE_GONE, number)
         return 0
@@ -440,30 +441,27 @@ cdef class Graph:
             return self.change(CHANGE_DANGLING, number, 0, 0, 0, sign)
         return self.cross(number, source.domain, target.domain, sign)
 
-    # Vectors: whether they are live, and their texts; what else they hold is another projection's.
+    # Vectors.
 
-    cdef int count_vectors(self, int shown) except -1:
-        return self.change(CHANGE_VECTORS, NONE32, 0, 0, 0, shown) if shown else 0
+    cdef int tell_vectors(self, int shown) except -1:
+        # What the last call did to the vectors, for the parts.
+        cdef Vectors vectors = self.vectors
+        if vectors.gone != NONE32:
+            self.change(CHANGE_VECTOR_GONE, vectors.current.record(vectors.gone).entity, vectors.gone)
+        if vectors.came != NONE32:
+            self.change(CHANGE_VECTOR_SHOWN, vectors.current.record(vectors.came).entity, 0, vectors.came)
+        return self.change(CHANGE_VECTORS, 0, 0, 0, 0, shown) if shown else 0
 
     cdef int vector_stored(self, event_t* event, uint32_t number) except -1:
-        return self.change(CHANGE_VECTORS, number, 0, 0, 0, self.vectors.stored(number, event, self.shows_vector(event)))
+        return self.tell_vectors(self.vectors.stored(number, event))
 
     cdef int vector_deleted(self, event_t* event, uint32_t number) except -1:
-        if not self.vectors.is_live(number):
-            return self.change(CHANGE_IGNORED)
-        return self.change(CHANGE_VECTORS, number, 0, 0, 0, self.vectors.deleted(number, self.shows_vector(event)))
-
-    cdef bint shows_vector(self, event_t* event) noexcept nogil:
-        # The vector of a node shows while the node is live; any other shows always.
-        cdef const char* key = event.entity.data + 4
-        cdef uint32_t size = event.entity.size - 4
-        return entity_kind(key, size) != KIND_NODE or self.node_is_live(key, size)
+        cdef bint live = self.vectors.is_live(number)
+        self.tell_vectors(self.vectors.deleted(number, event))
+        return 0 if live else self.change(CHANGE_IGNORED)
 
     cdef int space_defined(self, event_t* event) except -1:
-        if event.entity.size != 13 or memcmp(event.entity.data, b"space:default", 13) != 0:
-            return 0
-        self.vectors.define_space(event.dimensions)
-        return self.change(CHANGE_VECTORS_EMPTIED, 0, 0, 0, 0, 0)
+        return self.change(CHANGE_VECTORS_EMPTIED) if self.vectors.define_space(event) else 0
 
     # Open lazy results.
 

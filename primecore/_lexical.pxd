@@ -65,7 +65,7 @@ cdef class Lexical(Part):
     cdef uint32_t* place(self, uint8_t kind, uint32_t number) noexcept nogil        # NULL: no memory
     cdef bint waits(self, uint8_t kind, uint32_t number) noexcept nogil             # changed since it was read
     cdef uint32_t copy_id(self, uint32_t document, char* out) noexcept nogil        # bytes; without "vec:"
-    cdef slice_t text_of(self, uint8_t kind, uint32_t number) noexcept nogil        # the live vector's; size 0: none
+    cdef uint32_t row_of(self, uint8_t kind, uint32_t number) noexcept nogil        # of its shown vector, NONE32: none
 
     # Steps inside.
     cdef int fold(self, Graph graph, const change_t* changes, size_t count) except -1

@@ -14,10 +14,10 @@ from primecore._json cimport (
 from primecore._memory cimport Region
 from primecore._postings cimport GAP, OVER, Postings, document_t
 from primecore._records cimport (
-    CHANGE_NODE_STATE, CHANGE_VECTORS, CHANGE_VECTORS_EMPTIED, change_t, node_cold_t, node_t,
+    CHANGE_NODE_STATE, CHANGE_VECTORS_EMPTIED, CHANGE_VECTOR_GONE, CHANGE_VECTOR_SHOWN, change_t, node_cold_t, node_t,
 )
 from primecore._states cimport NODE_HEADER
-from primecore._texts cimport text_t
+from primecore._vectors cimport Space
 from primecore._words cimport word_t, words_free, words_reset, words_split
 
 from time import sleep
@@ -85,21 +85,18 @@ cdef class Lexical(Part):
         cdef size_t i
         cdef uint8_t kind
         cdef uint32_t number
-        cdef text_t* slot
         if not self.active:
             return 0
         for i in range(count):
             kind = changes[i].kind
             if kind == CHANGE_NODE_STATE:
                 self.note(SUBJECT_NODE, changes[i].subject)
-            elif kind == CHANGE_VECTORS:
-                if changes[i].subject != NONE32:
-                    self.note_vector(changes[i].subject)
+            elif kind == CHANGE_VECTOR_SHOWN or kind == CHANGE_VECTOR_GONE:
+                self.note_vector(changes[i].subject)
             elif kind == CHANGE_VECTORS_EMPTIED:
-                for number in range(graph.vectors.texts.numbers()):
-                    slot = graph.vectors.texts.slot(number)
-                    if slot.size:
-                        self.note_vector(number)
+                # Their rows are gone, so whatever may have had a text is looked at again.
+                for number in range(graph.entities.count):
+                    self.note_vector(number)
         return 0
 
     cdef int note(self, uint8_t kind, uint32_t number) except -1:
@@ -134,16 +131,16 @@ cdef class Lexical(Part):
 
     cdef int begin(self) except -1:
         # From now on changes are noted; what there is already is noted as changed.
-        cdef uint32_t number
-        cdef text_t* slot
+        cdef uint32_t number, row
+        cdef Space space = self.graph.vectors.current
         self.active = True
         for number in range(self.graph.nodes.count):
             if self.graph.node(number).born:
                 self.note(SUBJECT_NODE, number)
-        for number in range(self.graph.vectors.texts.numbers()):
-            slot = self.graph.vectors.texts.slot(number)
-            if slot.ref:
-                self.note_vector(number)
+        if space is not None:
+            for row in range(space.count):
+                if space.record(row).shown and not space.record(row).died:
+                    self.note_vector(space.record(row).entity)
         return 0
 
     # Catching up.
@@ -222,12 +219,16 @@ cdef class Lexical(Part):
     cdef int take_one(self, uint8_t kind, uint32_t number) except -1:
         cdef job_t job
         cdef slice_t properties, labels
-        cdef slice_t text = self.text_of(kind, number)
+        cdef uint32_t row = self.row_of(kind, number)
+        cdef slice_t text
         cdef node_t* node
         cdef node_cold_t* cold
         memset(&job, 0, sizeof(job_t))
         properties.size = labels.size = 0
-        properties.data = labels.data = b""
+        properties.data = labels.data = text.data = b""
+        text.size = 0
+        if row != NONE32:
+            text = self.graph.vectors.current.text(row)
         job.about.kind = kind
         job.about.subject = number
         job.about.type = job.about.domain = NONE32
@@ -246,7 +247,7 @@ cdef class Lexical(Part):
         else:
             byte_at(self.vector_marks, number)[0] = 0
             if text.size:
-                job.about.created_us = job.about.updated_us = self.graph.vectors.texts.slot(number).time_us
+                job.about.created_us = job.about.updated_us = self.graph.vectors.current.record(row).time_us
                 job.is_live = 1
         job.properties_bytes = properties.size
         job.labels_bytes = labels.size
@@ -260,22 +261,17 @@ cdef class Lexical(Part):
             raise MemoryError("no room for what the lexical index reads")
         return 0
 
-    cdef slice_t text_of(self, uint8_t kind, uint32_t number) noexcept nogil:
+    cdef uint32_t row_of(self, uint8_t kind, uint32_t number) noexcept nogil:
         cdef char[MAX_ENTITY_ID_BYTES] key
-        cdef uint32_t size
-        cdef slice_t none
-        none.data = b""
-        none.size = 0
-        if self.graph.vectors.texts.count == 0:
-            return none
+        if self.graph.vectors.shown == 0:
+            return NONE32
         if kind == SUBJECT_NODE:
             if self.graph.node(number).born == 0:
-                return none
-            size = self.graph.nodes.copy_key(number, key)
-            number = self.graph.vectors.of_node(key, size)
+                return NONE32
+            number = self.graph.vectors.of_node(key, self.graph.nodes.copy_key(number, key))
             if number == NONE32:
-                return none
-        return self.graph.vectors.texts.text(number) if self.graph.vectors.is_live(number) else none
+                return NONE32
+        return self.graph.vectors.current.row(number) if self.graph.vectors.is_live(number) else <uint32_t>NONE32
 
     cdef uint32_t* place(self, uint8_t kind, uint32_t number) noexcept nogil:
         cdef size_t end = (<size_t>number + 1) * sizeof(uint32_t)

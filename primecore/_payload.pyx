@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memchr, memcmp, memset
-from primecore._embedding cimport embedding_read
+from primecore._embedding cimport embedding_capacity, embedding_read
 from primecore._event cimport (
     CODE_CUSTOM, CODE_EDGE_CREATED, CODE_EDGE_UPDATED, CODE_NODE_CREATED, CODE_NODE_DELETED, CODE_SPACE_DEFINED,
     CODE_VECTOR_DELETED, CODE_VECTOR_STORED, FIELD_ABSENT, FIELD_CLEARED, FIELD_SET, MAX_DEPTH, MAX_METADATA_BYTES,
@@ -11,11 +11,11 @@ from primecore._event cimport (
 )
 from primecore._fields cimport (
     AT_DIMENSIONS, AT_DOMAIN, AT_EMBEDDING, AT_LABELS, AT_METADATA, AT_METADATA_EMBEDDING, AT_MODEL, AT_NODE_TYPE,
-    AT_PROPERTIES, AT_PROPERTIES_DOMAIN, AT_RELATION, AT_SOURCE, AT_TARGET, AT_TEXT, AT_VALID_FROM, AT_VALID_TO,
+    AT_PROPERTIES, AT_PROPERTIES_DOMAIN, AT_REEMBED, AT_RELATION, AT_SOURCE, AT_TARGET, AT_TEXT, AT_VALID_FROM, AT_VALID_TO,
     AT_WEIGHT, field_t, fields_t, walk_metadata, walk_payload,
 )
 from primecore._json cimport (
-    JSON_ARRAY, JSON_NULL, JSON_NUMBER, JSON_OBJECT, JSON_STRING, SCAN_METADATA_TOO_LARGE, SCAN_MISSING, SCAN_NO_MEMORY,
+    JSON_ARRAY, JSON_NULL, JSON_NUMBER, JSON_OBJECT, JSON_STRING, JSON_TRUE, SCAN_METADATA_TOO_LARGE, SCAN_MISSING, SCAN_NO_MEMORY,
     SCAN_OK, SCAN_PAYLOAD_TOO_LARGE, SCAN_TRAILING_TEXT, SCAN_WANT_DIMENSIONS, SCAN_WANT_EDGE_ID, SCAN_WANT_EMBEDDING,
     SCAN_WANT_ENTITY_ID, SCAN_WANT_EVENT_TYPE, SCAN_WANT_FINITE_NUMBER, SCAN_WANT_NODE_ID, SCAN_WANT_NODE_TYPE,
     SCAN_WANT_OBJECT, SCAN_WANT_RELATION, SCAN_WANT_SAME_DIMENSIONS, SCAN_WANT_SPACE_ID, SCAN_WANT_STRING,
@@ -23,7 +23,7 @@ from primecore._json cimport (
     parser_fail, parser_open, parser_refuse, parser_t, scan_error_t, unescape,
 )
 from primecore._literals cimport check_entity_id, check_event_type, event_code_of, parse_double
-from primecore._buffers cimport scratch_t
+from primecore._buffers cimport scratch_t, scratch_take
 from primecore._times cimport parse_time
 
 
@@ -227,16 +227,23 @@ cdef int take_dimensions(parser_t* parser, fields_t* fields, uint32_t* out) noex
 
 
 cdef int take_embedding(
-    parser_t* parser, field_t* field, const char* name, uint32_t* out_dimensions
+    parser_t* parser, field_t* field, const char* name, event_t* event
 ) noexcept nogil:
     cdef slice_t text = field.text
     cdef const char* fault
+    cdef float* numbers
+    cdef uint32_t capacity
     cdef int code
     if field.kind != JSON_ARRAY and field.kind != JSON_STRING:
         return parser_refuse(parser, SCAN_WANT_EMBEDDING, place_of(field), name)
     if field.kind == JSON_STRING and take_string(parser, field, SCAN_WANT_EMBEDDING, name, &text) != SCAN_OK:
         return parser.error.code
-    code = embedding_read(text, field.kind == JSON_ARRAY, NULL, 0, out_dimensions, &fault)
+    capacity = embedding_capacity(text, field.kind == JSON_ARRAY)
+    numbers = <float*>scratch_take(parser.scratch, <size_t>capacity * sizeof(float) + 1)
+    if numbers is NULL:
+        return parser_fail(parser, SCAN_NO_MEMORY, text.data)
+    code = embedding_read(text, field.kind == JSON_ARRAY, numbers, capacity, &event.dimensions, &fault)
+    event.vector = numbers
     if code != SCAN_OK:
         return parser_refuse(parser, code, fault if field.kind == JSON_ARRAY else place_of(field), name)
     return SCAN_OK
@@ -251,14 +258,14 @@ cdef int apply_vector(event_t* event, fields_t* fields, parser_t* parser) noexce
     if event.code == CODE_VECTOR_DELETED:
         return SCAN_OK
     if field is not NULL:
-        if take_embedding(parser, field, b"payload.embedding", &event.dimensions) != SCAN_OK:
+        if take_embedding(parser, field, b"payload.embedding", event) != SCAN_OK:
             return parser.error.code
     else:
         field = given(fields, AT_METADATA_EMBEDDING)
         if field is NULL:
             return parser_refuse(parser, SCAN_MISSING, fields.begin, b"payload.embedding")
         parser.end = fields.metadata_end
-        if take_embedding(parser, field, b"metadata.embedding", &event.dimensions) != SCAN_OK:
+        if take_embedding(parser, field, b"metadata.embedding", event) != SCAN_OK:
             return parser.error.code
         parser.end = end
     if take_dimensions(parser, fields, &dimensions) != SCAN_OK:
@@ -268,9 +275,16 @@ cdef int apply_vector(event_t* event, fields_t* fields, parser_t* parser) noexce
             parser, SCAN_WANT_SAME_DIMENSIONS, fields.at[AT_DIMENSIONS].text.data, b"payload.dimensions"
         )
     field = given(fields, AT_TEXT)
+    event.text.size = 0
     if field is not NULL and take_string(parser, field, SCAN_WANT_STRING, b"payload.text", &event.text) != SCAN_OK:
         return parser.error.code
-    return take_optional(parser, fields, AT_METADATA, JSON_OBJECT, SCAN_WANT_OBJECT, b"payload.metadata")
+    if take_optional(parser, fields, AT_METADATA, JSON_OBJECT, SCAN_WANT_OBJECT, b"payload.metadata") != SCAN_OK:
+        return parser.error.code
+    field = given(fields, AT_METADATA)
+    event.about.size = 0
+    if field is not NULL:
+        event.about = field.text
+    return SCAN_OK
 
 
 cdef int apply_space(event_t* event, fields_t* fields, parser_t* parser) noexcept nogil:
@@ -280,7 +294,16 @@ cdef int apply_space(event_t* event, fields_t* fields, parser_t* parser) noexcep
         return parser.error.code
     if event.dimensions == 0:
         return parser_refuse(parser, SCAN_MISSING, fields.begin, b"payload.dimensions")
-    return take_optional(parser, fields, AT_MODEL, JSON_STRING, SCAN_WANT_STRING_OR_NULL, b"payload.model")
+    cdef field_t* field = given(fields, AT_MODEL)
+    event.model.size = 0
+    if field is not NULL and (
+        take_string(parser, field, SCAN_WANT_STRING_OR_NULL, b"payload.model", &event.model) != SCAN_OK
+    ):
+        return parser.error.code
+    # Anything but true is a fact without effect, as it was before the field was known.
+    field = given(fields, AT_REEMBED)
+    event.reembeds = field is not NULL and field.kind == JSON_TRUE
+    return SCAN_OK
 
 
 cdef int apply_rules(event_t* event, fields_t* fields, parser_t* parser) noexcept nogil:
@@ -361,6 +384,8 @@ cdef void forget_fields(event_t* event) noexcept nogil:
     event.has_weight = 0
     event.weight = 0.0
     event.dimensions = 0
+    event.vector = NULL
+    event.reembeds = 0
     event.valid_from_us = event.valid_to_us = 0
     memset(&event.properties, 0, sizeof(slice_t))
     memset(&event.labels, 0, sizeof(slice_t))
@@ -369,6 +394,8 @@ cdef void forget_fields(event_t* event) noexcept nogil:
     memset(&event.target, 0, sizeof(slice_t))
     memset(&event.relation, 0, sizeof(slice_t))
     memset(&event.text, 0, sizeof(slice_t))
+    memset(&event.about, 0, sizeof(slice_t))
+    memset(&event.model, 0, sizeof(slice_t))
 
 
 cdef int decode_payload(event_t* event, scratch_t* scratch, scan_error_t* error) noexcept nogil:

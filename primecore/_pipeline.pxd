@@ -50,6 +50,8 @@ cdef class Pipeline:
     cdef size_t pending_mask
     cdef uint32_t generation
     cdef uint32_t space_dimensions          # as logged, perhaps not folded yet
+    cdef bytes model                        # JSON: what the space is defined with when its first vector has
+    cdef uint32_t model_dimensions          # this many numbers
     cdef uint64_t[2] random
 
     cdef uint64_t next_random(self) noexcept nogil
@@ -67,6 +69,7 @@ cdef class Pipeline:
     cdef int fold(self, event_t* events, size_t count) except -1
     cdef int fill(self, event_t* event, tuple prepared) except -1
     cdef int log_with_room(self, event_t* event, uint64_t id_hash) except? -99
+    cdef tuple space_definition(self, uint32_t dimensions)     # what append() takes, for prime.space.defined
     cdef int define_space(self, uint32_t dimensions) except -1
     cdef int require_version(self, event_t* event, expected_version) except -1
     cdef int require_live(self, event_t* event) except -1
@@ -75,7 +78,6 @@ cdef class Pipeline:
     cdef object wrong_dimensions(self, event_t* event, uint32_t expected, str source)
 
 
-cdef tuple space_definition(uint32_t dimensions)                # what append() takes, for prime.space.defined
 cdef str text_of(slice_t text)
 cdef bint is_default_space(event_t* event) noexcept nogil
 cdef bint same_content(event_t* a, event_t* b) noexcept nogil   # as idempotency means it

@@ -10,9 +10,9 @@ from libc.string cimport memcmp, memcpy, memset
 from primecore._dedupe cimport Dedupe
 from primecore._event cimport (
     CODE_EDGE_CREATED, CODE_EDGE_DELETED, CODE_EDGE_UPDATED, CODE_NODE_DELETED, CODE_NODE_UPDATED, CODE_SPACE_DEFINED,
-    CODE_VECTOR_STORED, event_t, slice_t,
+    CODE_VECTOR_DELETED, CODE_VECTOR_STORED, NONE32, event_t, slice_t,
 )
-from primecore._graph cimport Graph, entity_kind
+from primecore._graph cimport KIND_NODE, Graph, entity_kind
 from primecore._buffers cimport scratch_free, scratch_init, scratch_reset
 from primecore._json cimport SCAN_OK, scan_error_t
 from primecore._jsontree cimport json_equal
@@ -28,6 +28,7 @@ from primecore.errors import (
     InvalidEvent,
     LimitExceeded,
     NodeNotFound,
+    VectorNotFound,
     VersionConflict,
 )
 
@@ -287,10 +288,20 @@ cdef class Pipeline:
             status = self.log_event(event, id_hash)
         return status
 
+    def expect_model(self, bytes model not None, uint32_t dimensions):
+        """Names the model (a JSON string) of the space, should a vector of so many numbers be the first."""
+        self.model_dimensions = dimensions
+        self.model = model
+
+    cdef tuple space_definition(self, uint32_t dimensions):
+        model = self.model if self.model is not None and dimensions == self.model_dimensions else b"null"
+        payload = b'{"dimensions":%d,"model":%b}' % (dimensions, model)
+        return b"prime.space.defined", b"space:default", payload, None, None, None
+
     cdef int define_space(self, uint32_t dimensions) except -1:
         # Appended by the engine before the first vector (the log says of itself what its vectors are).
         cdef event_t event
-        cdef tuple definition = space_definition(dimensions)
+        cdef tuple definition = self.space_definition(dimensions)
         cdef int status
         self.fill(&event, definition)
         self.hash_keys(&event)
@@ -345,6 +356,15 @@ cdef class Pipeline:
         elif event.code == CODE_EDGE_UPDATED or event.code == CODE_EDGE_DELETED:
             if not self.graph.edge_is_live(event.entity.data, event.entity.size):
                 raise EdgeNotFound(f"there is no edge {text_of(event.entity)}", hint="it may have gone with one of its nodes")
+        elif event.code == CODE_VECTOR_STORED:
+            if entity_kind(event.entity.data + 4, event.entity.size - 4) == KIND_NODE:
+                self.require_node(slice_t(event.entity.data + 4, event.entity.size - 4))
+        elif event.code == CODE_VECTOR_DELETED:
+            if self.graph.vectors.of_node(event.entity.data + 4, event.entity.size - 4) == NONE32:
+                raise VectorNotFound(
+                    f"there is no vector of {text_of(slice_t(event.entity.data + 4, event.entity.size - 4))}",
+                    hint="it may have gone with its node",
+                )
         return 0
 
     cdef int require_node(self, slice_t key) except -1:
@@ -380,10 +400,6 @@ cdef class Pipeline:
             f"payload.embedding: expected {expected} numbers, as space:default has, found {event.dimensions}",
             field="payload.embedding", source=source or "", line=event.line, column=1 if event.line else 0,
         )
-
-cdef tuple space_definition(uint32_t dimensions):
-    return b"prime.space.defined", b"space:default", b'{"dimensions":%d,"model":null}' % dimensions, None, None, None
-
 
 cdef inline slice_t slice_of(bytes data) noexcept:
     cdef slice_t out

@@ -335,11 +335,17 @@ cdef list strings_of(Lexical index, document_t* document, slice_t text):
 
 
 cdef tuple made_hit(Lexical index, search_t* search, hit_t* hit, list names, bint explain):
+    # Metadata is handed out as JSON.
     cdef document_t* document = index.postings.document(hit.document)
-    cdef slice_t text = index.text_of(document.kind, document.subject)
+    cdef uint32_t row = index.row_of(document.kind, document.subject)
+    cdef slice_t text = slice_t(NULL, 0)
+    cdef slice_t about = slice_t(NULL, 0)
     cdef uint32_t i
     cdef double part
     cdef dict parts = {}
+    if row != NONE32:
+        text = index.graph.vectors.current.text(row)
+        about = index.graph.vectors.current.about(row)
     for i in range(search.clause_count):
         part = index.postings.score(&search.clauses[i], hit.document)
         if part > 0.0:
@@ -349,7 +355,7 @@ cdef tuple made_hit(Lexical index, search_t* search, hit_t* hit, list names, bin
         shown = PyUnicode_DecodeUTF8(text.data, text.size, NULL)
     else:
         shown = own_text(index, document.subject) if document.kind == SUBJECT_NODE else None
-    return Hit(id_of(index, hit.document), hit.score, shown, parts, None), strings
+    return Hit(id_of(index, hit.document), hit.score, shown, about.data[:about.size] if about.size else None, parts), strings
 
 
 # A query as it was asked.
@@ -429,7 +435,7 @@ cdef void close_search(search_t* search) noexcept:
 
 def search(Lexical index not None, list clauses not None, list phrases not None, uint32_t k, tuple filters not None,
            uint64_t position, bint explain=False):
-    """[(Hit without snippet, strings to cut one from, or None), ...], the best first; None: something changed meanwhile.
+    """[(Hit without snippet, its metadata still JSON, strings to cut one from, or None), ...], the best first; None: something changed meanwhile.
 
     `clauses`: (kind, word, how often the query says it, how to call it); kind 0 a word, 1 the beginning of words, 2 all
     words of its stem. `phrases`: lists of words that a hit must hold side by side. `filters`: type, domain, label (None:

@@ -63,10 +63,11 @@ cdef enum change_kind:
     CHANGE_EDGE_GONE = 6            # subject: edge; relation
     CHANGE_DANGLING = 7             # sign
     CHANGE_CROSS = 8                # before, after: source and target domain; relation; sign
-    # subject: whose vector was stored or deleted, NONE32 where a node's life showed or ended one
     CHANGE_VECTORS = 9              # sign: visible vectors more or fewer
-    CHANGE_VECTORS_EMPTIED = 10
-    CHANGE_NODE_STATE = 11          # subject: a node that an event spoke of: anything of it may be another now
+    CHANGE_VECTORS_EMPTIED = 10     # what earlier changes say of vectors speaks of rows that are gone
+    CHANGE_VECTOR_SHOWN = 11        # subject: entity; after: row
+    CHANGE_VECTOR_GONE = 12         # subject: entity; before: row, readable until the next fold
+    CHANGE_NODE_STATE = 13          # subject: a node that an event spoke of: anything of it may be another now
 
 
 ctypedef struct change_t:

@@ -1,20 +1,163 @@
-# Which vectors are live, and their texts. The contract stands in _vectors.pxd.
+# Vectors: which are live, what they hold, which space is in force. The contract stands in _vectors.pxd.
 
-from libc.stdint cimport uint32_t
-from libc.string cimport memcpy
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int8_t, int32_t, uint32_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memcpy, memmove
 
-from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, event_t
-from primecore._records cimport entity_t
+from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, event_t, slice_t
+from primecore._memory cimport Arena, Epochs, Region
+from primecore._records cimport entity_t, node_t
 from primecore._shards cimport KeyTable
-from primecore._texts cimport Texts
+
+
+cdef extern from "knn.h" nogil:
+    enum:
+        KNN_BLOCK_BYTES
+        KNN_ROWS
+    ctypedef struct knn_coded_t:
+        double norm
+        float scale
+        float residual
+        int32_t sum
+    void knn_encode(const float* x, size_t count, int8_t* codes, size_t stride, knn_coded_t* out)
+
+
+cdef extern from * nogil:
+    uint32_t __atomic_load_n(uint32_t*, int) noexcept
+    void __atomic_store_n(uint32_t*, uint32_t, int) noexcept
+    enum:
+        __ATOMIC_RELEASE
+
+
+cdef class Space:
+    """The vectors stored under one definition of the space: numbers, codes for the scan, texts and metadata."""
+
+    def __cinit__(self, uint32_t dimensions, model):
+        self.dimensions = dimensions
+        self.model = model
+        self.stride = (dimensions + KNN_BLOCK_BYTES - 1) // KNN_BLOCK_BYTES * KNN_BLOCK_BYTES
+        self.rows = Region(<size_t>32 << 30)
+        self.floats = Region(<size_t>256 << 30)
+        self.codes = Region(<size_t>64 << 30)
+        self.row_of = Region(<size_t>16 << 30)
+        self.texts = Arena()
+
+    @property
+    def memory_bytes(self):
+        """Bytes in use: (numbers, codes and records; texts and metadata)."""
+        rows = self.rows.used_bytes + self.floats.used_bytes + self.codes.used_bytes + self.row_of.used_bytes
+        return rows, self.texts.used_bytes
+
+    cdef uint32_t row(self, uint32_t entity) noexcept nogil:
+        cdef uint32_t found = 0
+        if (<size_t>entity + 1) * sizeof(uint32_t) <= self.row_of.used_bytes:
+            found = (<uint32_t*>self.row_of.base)[entity]
+        return found - 1
+
+    cdef uint32_t take_row(self) noexcept nogil:
+        # Readers may be looking at the row's record: `shown` goes first, so that they see nothing (they look at `died`
+        # first, see is_visible() in _knn.pyx).
+        cdef uint32_t row = self.free - 1
+        cdef size_t rows = <size_t>self.count + 1
+        cdef vector_t* record
+        if self.free:
+            record = self.record(row)
+            self.free = record.next
+            self.texts.free(record.text, <size_t>record.text_bytes + record.about_bytes)
+            __atomic_store_n(&record.shown, 0, __ATOMIC_RELEASE)
+            __atomic_store_n(&record.died, 0, __ATOMIC_RELEASE)
+            return row
+        # A kernel takes whole blocks of rows, so codes lie ready beyond the last one.
+        if (
+            self.rows.grow(rows * sizeof(vector_t)) < 0
+            or self.floats.grow(rows * self.dimensions * sizeof(float)) < 0
+            or self.codes.grow((rows + KNN_ROWS) * self.stride) < 0
+        ):
+            return NONE32
+        self.count += 1
+        return self.count - 1
+
+    cdef uint32_t put(self, uint32_t entity, uint32_t node, const event_t* event, bint shows) noexcept nogil:
+        cdef size_t size = <size_t>event.text.size + event.about.size
+        cdef size_t end = (<size_t>entity + 1) * sizeof(uint32_t)
+        cdef uint32_t text = self.texts.alloc(size) if size else 0
+        cdef uint32_t row
+        cdef vector_t* record
+        cdef knn_coded_t coded
+        if (size and not text) or (end > self.row_of.used_bytes and self.row_of.grow(end) < 0):
+            return NONE32
+        row = self.take_row()
+        if row == NONE32:
+            return NONE32
+        memcpy(self.numbers(row), event.vector, self.dimensions * sizeof(float))
+        knn_encode(
+            self.numbers(row), self.dimensions, (<int8_t*>self.codes.base) + <size_t>row * self.stride, self.stride, &coded
+        )
+        record = self.record(row)
+        record.norm = coded.norm
+        record.scale = coded.scale
+        record.residual = coded.residual
+        record.sum = coded.sum
+        record.entity = entity
+        record.node = node
+        record.born = <uint32_t>event.position
+        record.next = 0
+        record.text = text
+        record.text_bytes = event.text.size
+        record.about_bytes = event.about.size
+        record.time_us = event.time_us
+        if event.text.size:
+            memcpy(self.texts.at(text), event.text.data, event.text.size)
+        if event.about.size:
+            memcpy(self.texts.at(text) + event.text.size, event.about.data, event.about.size)
+        (<uint32_t*>self.row_of.base)[entity] = row + 1
+        self.live += 1
+        if shows:
+            __atomic_store_n(&record.shown, <uint32_t>event.position, __ATOMIC_RELEASE)
+        return row
+
+    cdef void end(self, uint32_t row, uint32_t position) noexcept nogil:
+        cdef vector_t* record = self.record(row)
+        __atomic_store_n(&record.died, position, __ATOMIC_RELEASE)
+        (<uint32_t*>self.row_of.base)[record.entity] = 0
+        record.next = self.limbo
+        self.limbo = row + 1
+        self.live -= 1
+
+    cdef void reclaim(self, Epochs epochs) noexcept nogil:
+        if self.waiting == 0 and self.limbo:
+            self.waiting = self.limbo
+            self.limbo = 0
+            self.waiting_stamp = epochs.advance()
+        if self.waiting and self.free == 0 and epochs.oldest() >= self.waiting_stamp:
+            self.free = self.waiting
+            self.waiting = 0
+
+    cdef slice_t text(self, uint32_t row) noexcept nogil:
+        cdef slice_t out
+        out.data = self.texts.at(self.record(row).text)
+        out.size = self.record(row).text_bytes
+        return out
+
+    cdef slice_t about(self, uint32_t row) noexcept nogil:
+        cdef slice_t out
+        out.data = self.texts.at(self.record(row).text) + self.record(row).text_bytes
+        out.size = self.record(row).about_bytes
+        return out
 
 
 cdef class Vectors:
-    """Liveness of stored vectors: until deleted, until their node is, until the space is defined anew."""
+    """Stored vectors: live until deleted, until their node is, until the space is defined anew."""
 
-    def __cinit__(self, KeyTable entities not None):
+    def __cinit__(self, KeyTable entities not None, KeyTable nodes not None, Epochs epochs not None):
         self.entities = entities
-        self.texts = Texts()
+        self.nodes = nodes
+        self.epochs = epochs
+        self.formers = []
+
+    def __dealloc__(self):
+        free(self.arrivals)
 
     cdef entity_t* entity(self, uint32_t number) noexcept nogil:
         return <entity_t*>self.entities.record(number)
@@ -23,12 +166,39 @@ cdef class Vectors:
         cdef entity_t* vector = self.entity(number)
         return vector.born != 0 and vector.space == self.space
 
-    cdef int stored(self, uint32_t number, const event_t* event, bint shows) except? -99:
+    cdef bint shows(self, const event_t* event, uint32_t* node) noexcept nogil:
+        # The vector of a node shows while the node is live; any other shows always.
+        cdef const char* key = event.entity.data + 4
+        cdef uint32_t size = event.entity.size - 4
+        node[0] = NONE32
+        if size < 5 or memcmp(key, b"node:", 5) != 0:
+            return True
+        node[0] = self.nodes.find(self.nodes.hash(key, size), key, size)
+        return node[0] != NONE32 and (<node_t*>self.nodes.record(node[0])).born != 0
+
+    cdef int stored(self, uint32_t number, const event_t* event) except -2:
         cdef bint fresh = not self.is_live(number)
-        self.entity(number).born = <uint32_t>event.position
+        cdef uint32_t position = <uint32_t>event.position
+        cdef uint32_t row, node
+        cdef bint shows = self.shows(event, &node)
+        self.came = NONE32
+        self.gone = NONE32
+        self.answer(number, position)
+        if self.current is None or event.vector == NULL or event.dimensions != self.space_dimensions:
+            return 0                        # what was erased from the log, or never held to its rules
+        if not fresh:
+            row = self.current.row(number)
+            self.gone = row if shows else <uint32_t>NONE32
+            self.current.end(row, position)
+        row = self.current.put(number, node, event, shows)
+        if row == NONE32:
+            raise MemoryError("no room for a vector")
+        self.entity(number).born = position
         self.entity(number).space = self.space
-        if self.texts.put(number, event.text, event.time_us) < 0:
-            raise MemoryError("no room for the text of a vector")
+        if self.listening:
+            self.note_arrival(row, position)
+        if shows:
+            self.came = row
         if not fresh:
             return 0
         if shows:
@@ -37,50 +207,182 @@ cdef class Vectors:
         self.hidden += 1
         return 0
 
-    cdef int deleted(self, uint32_t number, bint shows) noexcept nogil:
+    cdef int deleted(self, uint32_t number, const event_t* event) except -2:
+        cdef uint32_t node
+        return self.end(number, <uint32_t>event.position, self.shows(event, &node))
+
+    cdef int end(self, uint32_t number, uint32_t position, bint shows) except -2:
+        cdef uint32_t row
+        self.came = NONE32
+        self.gone = NONE32
+        self.answer(number, position)
+        if not self.is_live(number):
+            return 0
+        row = self.current.row(number)
+        self.current.end(row, position)
         self.entity(number).born = 0
-        self.texts.drop(number)
         if shows:
+            self.gone = row
             self.shown -= 1
             return -1
         self.hidden -= 1
         return 0
 
-    cdef uint32_t of_node(self, const char* node, uint32_t size) noexcept nogil:
-        # The live vector of a node, NONE32 where there is none.
-        cdef char[MAX_ENTITY_ID_BYTES + 4] key
-        cdef uint32_t number
+    cdef uint32_t find(self, const char* key, uint32_t size) noexcept nogil:
+        cdef char[MAX_ENTITY_ID_BYTES + 4] full
         if size > MAX_ENTITY_ID_BYTES:
             return NONE32
-        memcpy(key, b"vec:", 4)
-        memcpy(key + 4, node, size)
-        number = self.entities.find(self.entities.hash(key, size + 4), key, size + 4)
+        memcpy(full, b"vec:", 4)
+        memcpy(full + 4, key, size)
+        return self.entities.find(self.entities.hash(full, size + 4), full, size + 4)
+
+    cdef uint32_t of_node(self, const char* key, uint32_t size) noexcept nogil:
+        # The live vector of a node, NONE32 where there is none.
+        cdef uint32_t number = self.find(key, size)
         return number if number != NONE32 and self.is_live(number) else <uint32_t>NONE32
 
-    cdef int node_born(self, const char* node, uint32_t size) noexcept nogil:
+    cdef int node_born(self, uint32_t node, const event_t* event) except -2:
         # A vector that was stored before its node shows from now on.
-        if self.hidden == 0 or self.of_node(node, size) == NONE32:
+        cdef uint32_t number
+        cdef vector_t* record
+        self.came = NONE32
+        self.gone = NONE32
+        if self.hidden == 0:
             return 0
+        number = self.of_node(event.entity.data, event.entity.size)
+        if number == NONE32:
+            return 0
+        self.came = self.current.row(number)
+        record = self.current.record(self.came)
+        record.node = node
+        __atomic_store_n(&record.shown, <uint32_t>event.position, __ATOMIC_RELEASE)
         self.hidden -= 1
         self.shown += 1
         return 1
 
-    cdef int node_died(self, const char* node, uint32_t size) noexcept nogil:
+    cdef int node_died(self, const event_t* event) except -2:
         cdef uint32_t number
-        if self.shown == 0:
+        self.came = NONE32
+        self.gone = NONE32
+        if self.shown == 0 and self.awaiting == 0:
             return 0
-        number = self.of_node(node, size)
-        if number == NONE32:
-            return 0
-        self.entity(number).born = 0
-        self.texts.drop(number)
-        self.shown -= 1
-        return -1
+        number = self.find(event.entity.data, event.entity.size)
+        return 0 if number == NONE32 else self.end(number, <uint32_t>event.position, True)
 
-    cdef void define_space(self, uint32_t dimensions) noexcept nogil:
-        # The index is emptied: whatever was stored before is gone.
+    cdef int define_space(self, const event_t* event) except -1:
+        # The index is emptied: whatever was stored before is gone. With `reembeds` its texts wait for new vectors.
+        cdef uint32_t row
+        cdef uint32_t waiting = 0
+        if event.entity.size != 13 or memcmp(event.entity.data, b"space:default", 13) != 0:
+            return 0
+        if not event.reembeds:
+            self.formers = []
+            self.awaiting = 0
+        elif self.current is not None:
+            for row in range(self.current.count):
+                if awaits(self.current, row):
+                    waiting += 1
+            if waiting:
+                self.formers.append(self.current)
+                self.awaiting += waiting
         self.space += 1
-        self.space_dimensions = dimensions
+        self.space_dimensions = event.dimensions
+        self.current = Space(
+            event.dimensions,
+            event.model.data[:event.model.size].decode("utf-8", "replace") if event.model.size else None,
+        )
         self.shown = 0
         self.hidden = 0
-        self.texts.clear()
+        self.arrived = 0
+        return 1
+
+    cdef int answer(self, uint32_t number, uint32_t position) except -1:
+        # What waited for a new vector waits no longer: it has one, or it is gone.
+        cdef Space former
+        cdef uint32_t row
+        if self.awaiting == 0:
+            return 0
+        for former in self.formers:
+            row = former.row(number)
+            if row != NONE32:
+                self.awaiting -= 1 if awaits(former, row) else 0
+                former.end(row, position)
+        if self.awaiting == 0:
+            self.formers = []
+        return 0
+
+    cdef void reclaim(self) noexcept nogil:
+        if self.current is not None:
+            self.current.reclaim(self.epochs)
+
+    cdef int note_arrival(self, uint32_t row, uint32_t born) except -1:
+        cdef size_t capacity
+        cdef arrival_t* items
+        if self.arrived == self.arrivals_capacity:
+            capacity = 2 * self.arrivals_capacity if self.arrivals_capacity else 1024
+            items = <arrival_t*>realloc(self.arrivals, capacity * sizeof(arrival_t))
+            if items == NULL:
+                raise MemoryError("no room to note a vector")
+            self.arrivals = items
+            self.arrivals_capacity = capacity
+        self.arrivals[self.arrived].row = row
+        self.arrivals[self.arrived].born = born
+        self.arrived += 1
+        return 0
+
+    # For an index that follows in the background. With the GIL held, as everything that changes these.
+
+    def snapshot(self):
+        """(births by row as uint32 bytes, 0 where none is live; arrivals noted so far).
+
+        From now on every vector that is stored is noted.
+        """
+        cdef Space space = self.current
+        cdef uint32_t count = 0 if space is None else space.count
+        cdef bytes births = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>count * 4)
+        cdef uint32_t* out = <uint32_t*>PyBytes_AS_STRING(births)
+        cdef uint32_t row
+        self.listening = True
+        for row in range(count):
+            out[row] = 0 if space.record(row).died else space.record(row).born
+        return births, self.arrived
+
+    def arrivals_after(self, size_t first, size_t limit):
+        """(rows, births) of at most `limit` noted arrivals from the `first` on."""
+        cdef size_t end = first + limit if first + limit < self.arrived else self.arrived
+        cdef size_t i
+        return (
+            [self.arrivals[i].row for i in range(first, end)], [self.arrivals[i].born for i in range(first, end)]
+        )
+
+    def forget_arrivals(self, size_t count):
+        """Drops the first `count` noted arrivals: the index has them."""
+        if count > self.arrived:
+            count = self.arrived
+        self.arrived -= count
+        if self.arrived:
+            memmove(self.arrivals, self.arrivals + count, self.arrived * sizeof(arrival_t))
+
+    def ignore(self):
+        """Notes arrivals no longer."""
+        self.listening = False
+        self.arrived = 0
+
+    @property
+    def arrival_count(self):
+        """Arrivals noted and not forgotten."""
+        return self.arrived
+
+    @property
+    def shown_count(self):
+        """Vectors that queries may return."""
+        return self.shown
+
+    @property
+    def definitions(self):
+        """How often a space was defined: a change says that all rows are others now."""
+        return self.space
+
+
+cdef inline bint awaits(Space space, uint32_t row) noexcept nogil:
+    return space.record(row).born != 0 and space.record(row).died == 0 and space.record(row).text_bytes != 0

@@ -14,6 +14,7 @@ ImportFormat = Literal["prime", "mcp-memory", "allsource"]
 DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"
 FSYNC_INTERVAL_MS = 100
+EXACT_VECTORS = 30_000
 
 
 class Settings(NamedTuple):
@@ -24,6 +25,8 @@ class Settings(NamedTuple):
     create: bool
     fsync: Fsync
     fsync_interval_ms: int
+    embedder: object
+    exact_vectors: int
     via_owner: bool = False
 
 
@@ -34,9 +37,16 @@ def settings(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = FSYNC_INTERVAL_MS,
+    embedder: object = None,
+    exact_vectors: int = EXACT_VECTORS,
     via_owner: bool = False,
 ) -> Settings:
-    """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
+    """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Without an embedder:
+    PRIME_EMBEDDER. Raises InvalidArgument."""
+    if isinstance(exact_vectors, bool) or not isinstance(exact_vectors, int) or exact_vectors < 0:
+        raise InvalidArgument(f"exact_vectors: expected an integer from 0 up, found {exact_vectors!r}")
+    if embedder is None:
+        embedder = os.environ.get("PRIME_EMBEDDER") or None
     if fsync not in get_args(Fsync):
         raise InvalidArgument(f"fsync: expected one of {', '.join(get_args(Fsync))}, found {fsync!r}")
     whole = isinstance(fsync_interval_ms, int) and not isinstance(fsync_interval_ms, bool)
@@ -49,4 +59,6 @@ def settings(
         raise InvalidArgument("read_only: a store in memory has no other process to read it")
     if via_owner and read_only:
         raise InvalidArgument("via_owner: writes are handed to the owner, and a read_only store takes none")
-    return Settings(where, read_only, create, fsync, fsync_interval_ms, via_owner)  # type: ignore[arg-type]  # checked above
+    return Settings(  # type: ignore[arg-type]  # fsync: checked above
+        where, read_only, create, fsync, fsync_interval_ms, embedder, exact_vectors, via_owner
+    )

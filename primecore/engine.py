@@ -54,7 +54,7 @@ class Engine:
         )
         try:
             self._lock = threading.Lock()
-            self.views = Views()
+            self.views = Views(settings.exact_vectors)
             # Nothing that an engine holds may hold it: its terabytes of address space go with the last reference.
             torn, views = weakref.WeakMethod(self._torn), self.views
             self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, lambda: _call(torn))
@@ -123,6 +123,7 @@ class Engine:
         """Takes the place of `old`, which goes on answering reads that have begun."""
         self.runner.adopt(old.runner, same_log)
         old.views.words.stop()
+        old.views.vectors.close()
         old.views.reader.succeed(self.views.reader)
 
     def refuse(self, error: PrimeError) -> None:
@@ -233,6 +234,7 @@ class Engine:
         self._closed = True
         self.runner.stop()
         self.views.words.stop()
+        self.views.vectors.close()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))
             self.views.graph.close()

@@ -8,6 +8,9 @@
     ├── DataError                            the data says no
     │   ├── NodeNotFound (also a KeyError)
     │   ├── EdgeNotFound (also a KeyError)
+    │   ├── VectorNotFound (also a KeyError)
+    │   ├── ModelMismatch                    vectors of another model; `prime reembed` makes new ones
+    │   ├── ReembedUnfinished                texts that wait for vectors of a new model
     │   ├── VersionConflict
     │   ├── IdempotencyConflict
     │   ├── StoreNotFound
@@ -101,6 +104,25 @@ class EdgeNotFound(DataError, KeyError):
 
     code = "edge_not_found"
     __str__ = PrimeError.__str__
+
+
+class VectorNotFound(DataError, KeyError):
+    """An entity whose vector must be there has none."""
+
+    code = "vector_not_found"
+    __str__ = PrimeError.__str__
+
+
+class ModelMismatch(DataError):
+    """The store's vectors were made by another model than the one at hand."""
+
+    code = "model_mismatch"
+
+
+class ReembedUnfinished(DataError):
+    """A change of model was broken off: some texts have no vector yet, so no search can be whole."""
+
+    code = "reembed_unfinished"
 
 
 class VersionConflict(DataError):

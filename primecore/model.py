@@ -104,17 +104,29 @@ class CrossDomain(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """What a search found: `id` is a node's, or what a vector was stored for.
+    """What was found: whose it is (`id` without `vec:`), its score, and what was stored with its vector.
 
-    `text` is the vector's, else the node's `text` or name. `parts` says what each word of the query adds to `score`.
-    `snippet` is cut from where they stand, if that was asked for.
+    `text` is the vector's, else the node's own `text` or name; `metadata` the vector's. `parts` says where the score
+    comes from: of `search` each word of the query with what it adds, of `similar` the cosine as `vector`. `snippet` is
+    cut from where the words stand, if that was asked for.
     """
 
     id: str
     score: float
     text: str | None
+    metadata: dict[str, Any] | None
     parts: dict[str, float]
-    snippet: str | None
+    snippet: str | None = None
+
+
+class ReembedReport(NamedTuple):
+    """What a change of model did: texts that got a new vector, vectors without a text that were dropped."""
+
+    model: str
+    dimensions: int
+    embedded: int
+    dropped: int
+    position: int
 
 
 class Receipt(NamedTuple):

@@ -16,6 +16,8 @@ def open(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
+    embedder: object = None,
+    exact_vectors: int = config.EXACT_VECTORS,
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
@@ -23,7 +25,10 @@ def open(
     writes to it. `read_only` takes no lock, never changes a byte, and follows what the owner appends. `via_owner` hands
     writes to the owner, and becomes the owner where there is none. `fsync` says when appends reach stable storage:
     "interval" (every `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system
-    likes).
+    likes). `embedder` makes vectors of texts: "hashing", "wordllama", "package.module:name" or a callable; without it
+    the environment's PRIME_EMBEDDER, else what the store's vectors are of, else "hashing"; with `via_owner` it is the
+    owner's that counts. From `exact_vectors` vectors on an index that is nearly always right answers for a scan that
+    always is.
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -37,6 +42,8 @@ def open(
         create=create,
         fsync=fsync,
         fsync_interval_ms=fsync_interval_ms,
+        embedder=embedder,
+        exact_vectors=exact_vectors,
         via_owner=via_owner,
     )
     if not settings.via_owner or settings.path is None:

@@ -1,7 +1,6 @@
 """What Prime can be asked, in one table, and the one map from error codes to exit codes and HTTP statuses.
 
-Every face (command line, HTTP, MCP) reads its names, summaries and request fields here, so they cannot drift apart.
-Knows words only: no engine, no service, no face. Importing it costs next to nothing.
+Every face reads its names, summaries and request fields here, so they cannot drift apart. Knows words only.
 """
 
 from __future__ import annotations
@@ -78,6 +77,13 @@ ERRORS: dict[str, Outcome] = {
     "corrupt_log": Outcome(EXIT_BAD_DATA, 500, "Bytes on disk are not what was written; path and offset say where."),
     "node_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live node has this id."),
     "edge_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live edge has this id."),
+    "vector_not_found": Outcome(EXIT_NOT_FOUND, 404, "The entity has no vector."),
+    "model_mismatch": Outcome(
+        EXIT_BAD_DATA, 409, "The vectors are of another model. Use that one, or `prime reembed` to make new ones."
+    ),
+    "reembed_unfinished": Outcome(
+        EXIT_BAD_DATA, 409, "A change of model was broken off. `prime reembed` finishes it."
+    ),
     "store_not_found": Outcome(EXIT_NOT_FOUND, 404, "There is no store at this path. `prime ingest FILE` makes one."),
     "file_not_found": Outcome(EXIT_NOT_FOUND, 404, "A file that was named does not exist."),
     "environment_failure": Outcome(EXIT_UNAVAILABLE, 503, "The world around the store failed."),
@@ -214,6 +220,33 @@ _WRITES = (
             ),
             Field("name", "string", "name of the source, from which lines without event_id get theirs"),
             Field("on_error", "string", "what a broken line does", default="stop", choices=("stop", "skip")),
+        ),
+        True,
+    ),
+    Operation(
+        "embed",
+        "Store the vector of an entity, given or made of a text",
+        (
+            Field("id", "entity_id", "whose vector it is", required=True),
+            Field("vector", "array", "the numbers, else the text is embedded"),
+            Field("text", "string", "the text it stands for, else what the node says of itself"),
+            Field("metadata", "object", "kept with the vector, to filter by"),
+            *(field for field in _ENVELOPE if field.name != "metadata"),
+        ),
+        True,
+    ),
+    Operation(
+        "delete_vector",
+        "Delete the vector and the text of an entity",
+        (Field("id", "entity_id", "whose vector it is", required=True), *_ENVELOPE),
+        True,
+    ),
+    Operation(
+        "reembed",
+        "Give every stored text a vector of another model",
+        (
+            Field("model", "string", "hashing, wordllama or package.module:name, else the store's embedder"),
+            Field("drop", "boolean", "lose vectors that have no text, instead of refusing", default=False),
         ),
         True,
     ),
@@ -383,6 +416,25 @@ _READS = (
         "export",
         "Write the whole log as JSON lines that import takes back",
         (Field("target", "path", "file to write (.gz too), else stdout", required=True),),
+        False,
+    ),
+    Operation(
+        "similar",
+        "Find what is most alike in meaning",
+        (
+            Field("query", "string", "a text, or the id of an entity with a vector"),
+            Field("k", "integer", "at most this many", default=10),
+            Field("id", "entity_id", "the query, where it is an id"),
+            Field("text", "string", "the query, where it is a text"),
+            Field("vector", "array", "the query, where it is a vector"),
+            Field("type", "string", "only nodes of this type"),
+            Field("domain", "string", "only nodes of this domain"),
+            Field("label", "string", "only nodes with this label"),
+            Field("prefix", "string", "only ids that begin like this"),
+            Field("properties", "object", "only nodes that have these properties"),
+            Field("metadata", "object", "only vectors that have these members in their metadata"),
+            Field("min_score", "number", "only scores from this on, -1 to 1"),
+        ),
         False,
     ),
     Operation("domains", "List domains and how many nodes each has", (), False),

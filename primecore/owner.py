@@ -23,7 +23,7 @@ from primecore.model import Receipt
 if TYPE_CHECKING:
     import socket
 
-CALLS = ("flush",)
+CALLS = ("flush", "embed", "reembed")
 """Methods of `primecore.Prime` that other processes may have called here: maintenance. Arguments and results are plain
 values, paths (made absolute by the sender where they are PathLike), and what model.py defines."""
 CONNECTIONS = 128
@@ -35,6 +35,9 @@ class Store(Protocol):
     """What is asked of the store: as in writes.py."""
 
     def _write(
+        self, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool
+    ) -> Receipt: ...
+    def _write_typed(
         self, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool
     ) -> Receipt: ...
     def _write_many(
@@ -52,9 +55,10 @@ def do(store: Store, request: Any) -> Any:
     if not isinstance(request, list) or not request or not isinstance(request[0], str):
         raise InvalidArgument("request: expected a list that begins with a word")
     what, *arguments = request
-    if what == "append" and len(arguments) == 4:
+    if what in ("append", "typed") and len(arguments) == 4:
         prepared, expected, durable, strict = arguments
-        receipt = store._write(frames.prepared_in(prepared), _count(expected), bool(durable), bool(strict))
+        write = store._write if what == "append" else store._write_typed
+        receipt = write(frames.prepared_in(prepared), _count(expected), bool(durable), bool(strict))
         return list(receipt)
     if what == "append_many" and len(arguments) == 3 and all(isinstance(part, list) for part in arguments[:2]):
         events, expected_versions, durable = arguments

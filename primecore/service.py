@@ -15,6 +15,7 @@ from typing import Any, Self, overload
 from primecore import _batch, care, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
+from primecore.embeds import Embeds
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
 from primecore.follower import Follower
@@ -43,7 +44,7 @@ from primecore.writes import check_count
 MAX_SUBGRAPH_NODES = 100_000
 
 
-class Prime(PastVerbs, Searches):
+class Prime(PastVerbs, Embeds, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
@@ -335,7 +336,7 @@ class Prime(PastVerbs, Searches):
             projections={view.name: position for view in views.all()}
             | {views.words.name: views.words.position}
             | self._engine.runner.positions(),
-            parked=self._engine.runner.parked(),
+            parked=self._engine.runner.parked() + views.vectors.parked(),
         )
 
     # Projections.

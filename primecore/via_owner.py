@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import wraps
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from primecore._lines import Source
 from primecore.channel import Channel, Gone, Silent
 from primecore.config import Settings
 from primecore.engine import Engine
-from primecore.errors import OutcomeUnknown, StoreClosed, StoreForked, StoreLocked, StoreNotFound
+from primecore.errors import InvalidArgument, OutcomeUnknown, StoreClosed, StoreForked, StoreLocked, StoreNotFound
 from primecore.follower import Follower
 from primecore.ingest import Settle, Take
 from primecore.model import Receipt
@@ -208,11 +209,24 @@ class ViaOwner(Prime):
     def _write(self, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool) -> Receipt:
         if self._owns:
             return super()._write(prepared, expected_version, durable, strict)
+        return self._send("append", prepared, expected_version, durable, strict)
+
+    def _write_typed(
+        self, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool
+    ) -> Receipt:
+        # Whether a vector follows a node's text is the owner's to know, and to embed.
+        if self._owns:
+            return super()._write_typed(prepared, expected_version, durable, strict)
+        return self._send("typed", prepared, expected_version, durable, strict)
+
+    def _send(
+        self, word: str, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool
+    ) -> Receipt:
         if expected_version is not None:
             check_count(expected_version, "expected_version")
         event_id = prepared[4] or new_id()
         request = [(*prepared[:4], event_id, prepared[5]), expected_version, durable or self._syncs, strict]
-        answer, sent_behind = self._forward(lambda _: ["append", *request], [event_id])
+        answer, sent_behind = self._forward(lambda _: [word, *request], [event_id])
         receipt = _receipt(answer, prepared[4] is not None, sent_behind)
         self._show(receipt.position)
         return receipt
@@ -288,8 +302,10 @@ def _forwarded(name: str) -> Callable[..., Any]:
             return method(self, *arguments, **named)
         for parameter, value in zip(_parameters(method), arguments, strict=False):
             named[parameter] = value
-        # A progress callback stays here: it cannot be called from another process.
-        sendable = {key: _sendable(value) for key, value in named.items() if not callable(value)}
+        named.pop("progress", None)  # it stays here: it cannot be called from another process
+        if name == "embed":
+            named.setdefault("event_id", event_id_text(new_id()))  # so that asking again stores it once
+        sendable = {key: _sendable(value) for key, value in named.items()}
         answer, _ = self._forward(lambda _: ["call", name, sendable], ())
         return frames.result_in(answer)
 
@@ -298,7 +314,18 @@ def _forwarded(name: str) -> Callable[..., Any]:
 
 def _sendable(value: Any) -> Any:
     # A path means the same in the owner's folder only when it is whole.
-    return os.path.abspath(os.fspath(value)) if isinstance(value, os.PathLike) else value
+    if isinstance(value, os.PathLike):
+        return os.path.abspath(os.fspath(value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if callable(value):
+        raise InvalidArgument(
+            "another process owns the store, and a callable cannot be handed to it",
+            hint='name it ("package.module:name"), or do this where the store is open',
+        )
+    return value.tolist() if hasattr(value, "tolist") else value  # arrays and their like
 
 
 def _parameters(method: Any) -> list[str]:

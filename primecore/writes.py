@@ -71,6 +71,16 @@ class Writes:
         position, version, event_id, duplicate = self._append(prepared, expected_version, strict)
         if durable or self._always:
             self._engine.wait_durable(position)
+        return self._receipt(position, version, event_id, duplicate)
+
+    def _write_typed(
+        self, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool
+    ) -> Receipt:
+        # What a verb with a name of its own writes: where something else must follow it, that goes into the same batch.
+        return self._write(prepared, expected_version, durable, strict)
+
+    @staticmethod
+    def _receipt(position: int, version: int, event_id: bytes, duplicate: bool) -> Receipt:
         return Receipt(position, version, event_id_text(event_id), duplicate)
 
     def append_many(self, events: Iterable[Event | Json], *, durable: bool = False) -> list[Receipt]:
@@ -91,9 +101,7 @@ class Writes:
         answers = _batch.append_many(self._engine.pipeline, list(prepared), list(expected_versions))
         if answers and (durable or self._always):
             self._engine.wait_durable(max(answer[0] for answer in answers))
-        return [
-            Receipt(position, version, event_id_text(id), duplicate) for position, version, id, duplicate in answers
-        ]
+        return [self._receipt(*answer) for answer in answers]
 
     def _typed(self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]) -> Receipt:
         expected_version = envelope.pop("expected_version", None)
@@ -103,7 +111,7 @@ class Writes:
                 raise TypeError(f"unexpected keyword argument {name!r}")
         prepared = codec.prepare(event_type, entity_id, payload, **envelope)
         try:
-            return self._write(prepared, expected_version, durable, strict)
+            return self._write_typed(prepared, expected_version, durable, strict)
         except InvalidEvent as error:
             if not strict or error.field not in ("entity_id", "payload.source", "payload.target"):
                 raise

@@ -53,6 +53,9 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("prime_shortest_path", {"from": ALICE, "to": AUTH, "relation": "works_on"}),
     ("prime_shortest_path", {"from": ALICE, "to": "node:person:nobody"}),
     ("prime_search_text", {"query": "alice", "top_k": 3}),
+    ("prime_embed", {"id": ALICE, "text": "Alice leads the login project"}),
+    ("prime_similar", {"text": "who leads the login?", "top_k": 3}),
+    ("prime_delete_vector", {"id": ALICE}),
     ("prime_history", {"entity_id": ALICE}),
     ("prime_stats", {}),
     ("prime_get_node", {"node_id": ALICE}),
@@ -166,8 +169,8 @@ def test_each_tool_is_called_in_the_test_above_and_says_what_it_does() -> None:
         assert tool.description and tool.title
     reads = {tool.name for tool in tools if tool.annotations.read_only_hint}
     assert reads == {
-        "prime_neighbors", "prime_search", "prime_shortest_path", "prime_history", "prime_stats", "prime_get_node",
-        "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains", "prime_cross_domain",
+        "prime_neighbors", "prime_search", "prime_similar", "prime_shortest_path", "prime_history", "prime_stats",
+        "prime_get_node", "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains", "prime_cross_domain",
         "prime_index", "prime_search_text", "prime_diff", "prime_timeline", "prime_why",
     }  # fmt: skip
     assert by_name["prime_forget"].annotations.destructive_hint

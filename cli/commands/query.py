@@ -4,7 +4,7 @@ from primecore.cli.lazy import LazyGroup, entry
 
 command = LazyGroup(
     "query",
-    help="Ask about nodes, edges, neighbours, paths, domains and words.",
+    help="Ask about nodes, edges, neighbours, paths, domains, words and meaning.",
     entries={
         "node": entry("node"),
         "edge": entry("edge"),
@@ -12,6 +12,7 @@ command = LazyGroup(
         "nodes": entry("nodes"),
         "path": entry("path", "shortest_path"),
         "subgraph": entry("subgraph"),
+        "similar": entry("similar"),
         "history": entry("history"),
         "search": entry("search"),
         "domains": entry("domains"),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from primecore._graph import Graph
 from primecore._reads import Reader
+from primecore.config import EXACT_VECTORS
 from primecore.errors import CorruptLog, InvalidArgument, PrimeError, StoreClosed
 from primecore.model import Event, ParkedProjection
 from primecore.projections.adjacency import Adjacency
@@ -21,6 +22,7 @@ from primecore.projections.history import History
 from primecore.projections.nodes import NodeState
 from primecore.projections.stats import Stats
 from primecore.projections.types import TypeIndex
+from primecore.projections.vectors import VectorIndex
 from primecore.projections.words import Words
 
 IDLE_SECONDS = 0.05
@@ -30,7 +32,7 @@ CATCH_UP_EVENTS = 1000  # between two looks at whether to stop
 class Views:
     """The projections kept at once, over one graph. Each sees an event before its append returns."""
 
-    def __init__(self) -> None:
+    def __init__(self, exact_vectors: int = EXACT_VECTORS) -> None:
         self.graph = Graph()
         self.reader = Reader(self.graph)
         self.nodes = NodeState(self.graph, self.reader)
@@ -41,12 +43,13 @@ class Views:
         self.stats = Stats(self.graph)
         self.history = History(self.graph, self.reader)
         self.words = Words(self.graph, self.types.table)
+        self.vectors = VectorIndex(self.graph, exact_vectors)
 
     def all(self) -> tuple[AtOnce, ...]:
         """Every one of them, in the order of their digests."""
         return (
             self.nodes, self.adjacency, self.types, self.domains, self.cross_domain, self.stats, self.history,
-            self.words,
+            self.words, self.vectors,
         )  # fmt: skip
 
     @property

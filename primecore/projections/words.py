@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
-from primecore import _digest, _ranking, _words
+from primecore import _ranking, _words, codec
 from primecore._graph import Graph
 from primecore._index import TypeIndex
 from primecore._lexical import Lexical
@@ -108,9 +108,11 @@ class Words(AtOnce):
         )
         if found is None:
             return None
-        if not explain:
-            return [hit for hit, _ in found]
-        return [hit._replace(snippet=snippet(_flat(strings or []), hit.parts)) for hit, strings in found]
+        hits = []
+        for hit, about, strings in ((hit, cast("bytes | None", hit.metadata), strings) for hit, strings in found):
+            cut = snippet(_flat(strings or []), hit.parts) if explain else None
+            hits.append(hit._replace(metadata=None if about is None else codec.loads(about), snippet=cut))
+        return hits
 
     def _keep_up(self) -> None:
         if self._thread is None and not self._stopped.is_set():
@@ -133,15 +135,15 @@ class Words(AtOnce):
             self._thread.join()
 
     def digest(self) -> bytes:
-        """Of the texts of live vectors; what else is indexed is in the digest of the nodes.
+        """Nothing: what is indexed is in the digests of nodes and vectors.
 
-        Texts, not words: how a text is taken apart may change with the Unicode tables of a Python.
+        How a text is taken apart may change with the Unicode tables of a Python.
         """
-        return _digest.texts(self._graph)
+        return b""
 
     def memory_bytes(self) -> dict[str, int]:
-        """The index, and the texts of vectors."""
-        return {"words": self.index.used_bytes, "texts": self._graph.vectors.texts.used_bytes}
+        """The index."""
+        return {"words": self.index.used_bytes}
 
 
 def _flat(strings: list[str | bytes]) -> list[str]:

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
 
+import pytest
+
+from primecore import VectorNotFound
 from support import views
 from support.fold import Fold, event_id_of, instant
 from support.jsonrules import json_equal
@@ -24,6 +27,8 @@ def assert_same(prime: Any, fold: Fold) -> None:
     assert_same_edges(prime, fold)
     assert_same_neighbors(prime, fold)
     assert_same_domains(prime, fold)
+    if hasattr(prime, "similar"):  # views of the past have none
+        assert_same_vectors(prime, fold)
     assert_same_history(prime, fold)
     assert_same_log(prime, fold)
 
@@ -108,6 +113,24 @@ def assert_same_domains(prime: Any, fold: Fold) -> None:
         assert sorted(cross.edge_ids) == sorted(edge_ids)
         assert cross.relations == {relation: relations.count(relation) for relation in relations}
         assert prime.cross_domain(*pair) == [cross]
+
+
+def assert_same_vectors(prime: Any, fold: Fold) -> None:
+    shown = views.shown_vectors(fold)
+    for entity in {*fold.vectors, *fold.nodes, *NEVER[:3]} - set(shown):
+        with pytest.raises(VectorNotFound):
+            prime.similar(id=entity)
+    for entity in shown:
+        held = fold.vectors[entity]
+        expected = [it for it in views.similar(fold, held["numbers"], len(shown)) if it[0] != entity]
+        found = prime.similar(id=entity, k=len(shown))
+        assert len(found) == len(expected)
+        scores = dict(expected)
+        for hit, (_, score) in zip(found, expected, strict=True):
+            assert hit.score == pytest.approx(score, abs=1e-9) and scores[hit.id] == pytest.approx(score, abs=1e-9)
+            assert hit.text == fold.vectors[hit.id]["text"]
+            assert json_equal(hit.metadata, fold.vectors[hit.id]["metadata"])
+        assert len({hit.id for hit in found}) == len(found)
 
 
 def assert_same_history(prime: Any, fold: Fold) -> None:

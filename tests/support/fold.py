@@ -1,13 +1,13 @@
 """The rules of Prime told naively: events go in, plain dicts come out. Knows nothing of the engine.
 
-This is the specification of the engine in Python, slow on purpose: where the two differ, one of them is wrong, and
-this one is easier to read.
-It takes envelopes as dicts that are valid by themselves; what it judges is what depends on the events before.
+Where it and the engine differ, one of them is wrong, and this one is easier to read. It takes envelopes as dicts that
+are valid by themselves; what it judges is what depends on the events before.
 """
 
 from __future__ import annotations
 
 import base64
+import struct
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -47,15 +47,17 @@ def same_content(a: Json, b: Json) -> bool:
     )
 
 
-def dimensions_of(event: Json) -> int:
+def numbers_of(event: Json) -> list[float]:
+    """The vector of an event, as float32 has it."""
     payload, metadata = event.get("payload") or {}, event.get("metadata") or {}
-    vector = payload["embedding"] if "embedding" in payload else metadata["embedding"]
-    return len(base64.b64decode(vector)) // 4 if isinstance(vector, str) else len(vector)
+    vector = payload["embedding"] if payload.get("embedding") is not None else metadata["embedding"]
+    raw = base64.b64decode(vector) if isinstance(vector, str) else struct.pack(f"<{len(vector)}f", *vector)
+    return list(struct.unpack(f"<{len(raw) // 4}f", raw))
 
 
 def space_defined(dimensions: int) -> Json:
-    payload = {"dimensions": dimensions, "model": None}
-    return {"event_type": "prime.space.defined", "entity_id": "space:default", "payload": payload}
+    head = {"event_type": "prime.space.defined", "entity_id": "space:default"}
+    return {**head, "payload": {"dimensions": dimensions, "model": None}}
 
 
 def named_domain(payload: Json, otherwise: str | None) -> str | None:
@@ -75,7 +77,7 @@ class Fold:
         self.taken: dict[str, int] = {}  # event id -> position
         self.nodes: dict[str, Json] = {}  # live ones, in the order of their births
         self.edges: dict[str, Json] = {}  # live ones, in the order of their creation
-        self.vectors: set[str] = set()  # entity ids that have one, shown or hidden
+        self.vectors: dict[str, Json] = {}  # by entity id: numbers, text, metadata; shown or hidden
         self.dimensions: int | None = None
         self.ignored = 0
 
@@ -92,7 +94,7 @@ class Fold:
             verdict = "duplicate" if same_content(self.log[first - 1], event) else "conflict"
             return Outcome(verdict, first, self.history[entity].index(first) + 1)
         if event["event_type"] == "prime.vector.stored":
-            dimensions = dimensions_of(event)
+            dimensions = len(numbers_of(event))
             if self.dimensions is None:  # the engine defines the space itself, with an event of its own
                 self._append(space_defined(dimensions), None)
             elif dimensions != self.dimensions:
@@ -138,7 +140,7 @@ class Fold:
         if node_id not in self.nodes:
             return False
         del self.nodes[node_id]
-        self.vectors.discard(node_id)
+        self.vectors.pop(node_id, None)
         for edge_id in [k for k, e in self.edges.items() if e["source"] == node_id or e["target"] == node_id]:
             del self.edges[edge_id]
         return True
@@ -170,13 +172,14 @@ class Fold:
         return self.edges.pop(edge_id, None) is not None
 
     def _vector_stored(self, vector_id: str, payload: Json, time: datetime | None) -> bool:
-        self.vectors.add(vector_id.removeprefix("vec:"))
+        if self.dimensions is None:  # the space's definition is not among these events: a view of the past by time
+            return True
+        said = {"text": payload.get("text") or None, "metadata": payload.get("metadata")}
+        self.vectors[vector_id.removeprefix("vec:")] = {"numbers": numbers_of(self.log[-1]), **said}
         return True
 
     def _vector_deleted(self, vector_id: str, payload: Json, time: datetime | None) -> bool:
-        before = len(self.vectors)
-        self.vectors.discard(vector_id.removeprefix("vec:"))
-        return len(self.vectors) < before
+        return self.vectors.pop(vector_id.removeprefix("vec:"), None) is not None
 
     def _space_defined(self, space_id: str, payload: Json, time: datetime | None) -> bool:
         self.dimensions = payload["dimensions"]

@@ -6,6 +6,7 @@ Everything here costs a pass over all nodes or edges: good for small states, or 
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, defaultdict, deque
 from typing import Any
 
@@ -111,6 +112,17 @@ def cross_domain(fold: Fold) -> dict[tuple[str, str], list[str]]:
 def shown_vectors(fold: Fold) -> list[str]:
     """Entity ids whose vector a query may return: that of a `node:` id only while the node is live."""
     return [entity for entity in fold.vectors if not entity.startswith("node:") or entity in fold.nodes]
+
+
+def similar(fold: Fold, query: list[float], k: int) -> list[tuple[str, float]]:
+    """(entity id, cosine) of the nearest, best first, equal ones by id."""
+
+    def cosine(numbers: list[float]) -> float:
+        dot = math.fsum(a * b for a, b in zip(numbers, query, strict=True))
+        return dot / math.sqrt(math.fsum(a * a for a in numbers)) / math.sqrt(math.fsum(b * b for b in query))
+
+    scored = [(-cosine(fold.vectors[entity]["numbers"]), entity) for entity in shown_vectors(fold)]
+    return [(entity, -score) for score, entity in sorted(scored)[:k]]
 
 
 def stats(fold: Fold) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from support.compare import assert_same
 from support.feed import feed
-from support.fold import Fold, dimensions_of, space_defined
+from support.fold import Fold, numbers_of, space_defined
 from support.writer import BATCH_EVENTS
 
 import primecore
@@ -51,7 +51,7 @@ def folded(events: list[dict[str, Any]], position: int) -> Folded:
     while fold.position < position:
         event = events[taken]
         if event["event_type"] == "prime.vector.stored" and fold.position == position - 1:
-            outcome = fold.apply(space_defined(dimensions_of(event))) if fold.dimensions is None else None
+            outcome = fold.apply(space_defined(len(numbers_of(event)))) if fold.dimensions is None else None
             if outcome is not None:
                 return Folded(fold, taken, True)
         fold.apply(event)
