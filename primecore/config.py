@@ -59,6 +59,5 @@ def settings(
         raise InvalidArgument("read_only: a store in memory has no other process to read it")
     if via_owner and read_only:
         raise InvalidArgument("via_owner: writes are handed to the owner, and a read_only store takes none")
-    return Settings(  # type: ignore[arg-type]  # fsync: checked above
-        where, read_only, create, fsync, fsync_interval_ms, embedder, exact_vectors, via_owner
-    )
+    mode: Fsync = fsync  # type: ignore[assignment]  # checked above
+    return Settings(where, read_only, create, mode, fsync_interval_ms, embedder, exact_vectors, via_owner)

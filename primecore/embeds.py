@@ -53,6 +53,8 @@ class Embeds(Writes):
     """What an open store can be told and asked about meaning."""
 
     _chosen: Embedder | None = None
+    _choosing: threading.Lock
+    _made_for_space: threading.Lock
 
     def _use(self, engine: Engine) -> None:
         super()._use(engine)

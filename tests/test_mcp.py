@@ -170,8 +170,8 @@ def test_each_tool_is_called_in_the_test_above_and_says_what_it_does() -> None:
     reads = {tool.name for tool in tools if tool.annotations.read_only_hint}
     assert reads == {
         "prime_neighbors", "prime_search", "prime_similar", "prime_shortest_path", "prime_history", "prime_stats",
-        "prime_get_node", "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains", "prime_cross_domain",
-        "prime_index", "prime_search_text", "prime_diff", "prime_timeline", "prime_why",
+        "prime_get_node", "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains",
+        "prime_cross_domain", "prime_index", "prime_search_text", "prime_diff", "prime_timeline", "prime_why",
     }  # fmt: skip
     assert by_name["prime_forget"].annotations.destructive_hint
     assert not by_name["prime_add_node"].annotations.destructive_hint

@@ -116,6 +116,10 @@ def follow(path: str, seconds: str) -> None:
             say("a fan in part", fan)
     say("reading", last)
     sys.stdin.readline()
+    end = -1
+    while end != prime.position:  # a read waits some milliseconds at most for what a busy owner appended
+        end = prime.position
+        time.sleep(0.2)
     say(prime.position, prime.digest())
 
 
