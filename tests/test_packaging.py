@@ -119,7 +119,7 @@ def test_the_wheel_describes_itself(wheel: zipfile.ZipFile):
     assert metadata["Name"] == "primecore"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"dev", "server", "mcp"}
+    assert set(metadata.get_all("Provides-Extra", [])) == set(PROJECT["optional-dependencies"])
     needed = {re.split(r"[^\w-]", need)[0] for need in metadata.get_all("Requires-Dist", []) if "extra" not in need}
     assert needed == {re.split(r"[^\w-]", need)[0] for need in PROJECT["dependencies"]}
     assert b"prime = primecore.cli.main:main" in wheel.read(f"{information}/entry_points.txt")
