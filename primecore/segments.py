@@ -236,8 +236,11 @@ class FileSegments:
     def _unlisted(self) -> list[SealedSegment]:
         # What a segment's end looks like stands in the header of its successor.
         listed = self.manifest.segments[-1].segment_id if self.manifest.segments else 0
-        segments = [segment for segment in self.wal.segment_list[: self.wal.synced_segments + 1] if segment.event_count]
-        segments += [segment for segment in self.wal.segment_list[-1:] if segment not in segments]
+        known, synced = self.wal.segment_list, self.wal.synced_segments
+        # One without events was replaced under its name, unless it is the last. Only what is on stable storage whole is
+        # listed: a successor may be there long before that.
+        last = len(known) - 1
+        kept = [(segment, n < synced) for n, segment in enumerate(known) if segment.event_count or n == last]
         return [
             SealedSegment(
                 segment.segment_id,
@@ -246,8 +249,8 @@ class FileSegments:
                 successor.header.previous_bytes,
                 successor.header.previous_chain.hex(),
             )
-            for segment, successor in itertools.pairwise(segments)
-            if segment.segment_id > listed and successor.segment_id == segment.segment_id + 1
+            for (segment, durable), (successor, _) in itertools.pairwise(kept)
+            if durable and segment.segment_id > listed and successor.segment_id == segment.segment_id + 1
         ]
 
     def _seal(self) -> None:
