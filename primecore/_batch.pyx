@@ -1,13 +1,13 @@
 # Batches: events that are logged and folded whole or not at all. Everything is checked before anything is logged.
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t
 from primecore._pipeline cimport (
-    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space,
-    pending_slot_t, same_content, text_of,
+    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, STEP_UNREADABLE,
+    Pipeline, is_default_space, pending_slot_t, same_content, text_of,
 )
 from primecore._records cimport MAX_POSITION
 from primecore._wal cimport WAL_NO_ROOM, WAL_OK
@@ -108,7 +108,7 @@ cdef object known_id(Pipeline writer, event_t* event, event_t* events, dict give
         status = STEP_DUPLICATE if same_content(event, &events[first]) else STEP_CONFLICT
         event.position = events[first].position
         event.version = events[first].version
-    if status == STEP_CONFLICT:
+    if status == STEP_CONFLICT or status == STEP_UNREADABLE:
         raise writer.failure(status, event, None)
     if status == STEP_DUPLICATE:
         return event.position, event.version, event.event_id[:16], True
@@ -176,17 +176,14 @@ cdef int reserve_pending(Pipeline writer, size_t count) except -1:
 
 
 def knows_id(Pipeline writer not None, bytes event_id not None):
-    """Whether the log holds an event of this id (16 bytes)."""
-    cdef uint32_t cursor = 0, position
-    cdef uint64_t id_hash
+    """Whether the log holds an event of this id (16 bytes). Raises CorruptLog where it cannot be read."""
     cdef event_t first
+    cdef const uint8_t* text = <const uint8_t*><const char*>event_id
+    cdef int status
     if len(event_id) != 16:
         return False
     with writer.lock:
-        id_hash = writer.dedupe.hash(<const unsigned char*><const char*>event_id)
-        while True:
-            position = writer.dedupe.candidate(id_hash, &cursor)
-            if position == 0:
-                return False
-            if writer.wal.read(position, &first) == WAL_OK and first.event_id[:16] == event_id:
-                return True
+        status = writer.first_of_id(text, writer.dedupe.hash(text), &first)
+    if status == STEP_UNREADABLE:
+        raise writer.failure(status, &first, None)
+    return status == STEP_DUPLICATE

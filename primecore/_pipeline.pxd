@@ -23,6 +23,7 @@ cdef enum step_status:
     STEP_NO_MEMORY = -23
     STEP_FULL = -24                 # the last position is taken
     STEP_DEGREE = -25               # an end of the edge has as many edges as a list can hold
+    STEP_UNREADABLE = -26           # the log does not give the event at event.position, which may have the same id
     # else a wal_status
 
 
@@ -60,6 +61,8 @@ cdef class Pipeline:
     cdef void hash_keys(self, event_t* event) noexcept nogil
     cdef void prefetch_records(self, size_t count) noexcept nogil       # of the first events; hash_keys() came before
     cdef void prefetch_lists(self, event_t* event) noexcept nogil       # resolve() came before
+    # STEP_OK: no event has this id; STEP_DUPLICATE: `first` has; STEP_UNREADABLE: the one at first.position may.
+    cdef int first_of_id(self, const uint8_t* event_id, uint64_t id_hash, event_t* first) noexcept nogil
     cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil
     cdef uint32_t next_version(self, event_t* event) noexcept nogil
     cdef void note_version(self, event_t* event) noexcept nogil

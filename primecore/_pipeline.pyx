@@ -20,7 +20,7 @@ from primecore._literals cimport format_uuid
 from primecore._records cimport MAX_POSITION
 from primecore._refusal cimport refusal
 from primecore._scan cimport decode_payload
-from primecore._wal cimport WAL_NO_ROOM, WAL_OK
+from primecore._wal cimport WAL_CORRUPT, WAL_NO_ROOM, WAL_OK
 
 from primecore.errors import (
     EdgeNotFound,
@@ -151,20 +151,30 @@ cdef class Pipeline:
 
     # What the log checks.
 
-    cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil:
+    cdef int first_of_id(self, const uint8_t* event_id, uint64_t id_hash, event_t* first) noexcept nogil:
         cdef uint32_t cursor = 0, position
-        cdef event_t first
+        cdef int status
         while True:
             position = self.dedupe.candidate(id_hash, &cursor)
             if position == 0:
                 return STEP_OK
-            if self.wal.read(position, &first) != WAL_OK or memcmp(first.event_id, event.event_id, 16) != 0:
-                continue
-            event.position = position
-            event.version = first.version
-            if first.erased or same_content(event, &first):
+            first.position = position
+            status = self.wal.read(position, first)
+            if status == WAL_CORRUPT:
+                return STEP_UNREADABLE      # it may be the same event: to take it for another would store a fact twice
+            if status == WAL_OK and memcmp(first.event_id, event_id, 16) == 0:
                 return STEP_DUPLICATE
-            return STEP_CONFLICT
+
+    cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil:
+        cdef event_t first
+        cdef int status = self.first_of_id(event.event_id, id_hash, &first)
+        if status == STEP_OK:
+            return STEP_OK
+        event.position = first.position
+        if status == STEP_UNREADABLE:
+            return status
+        event.version = first.version
+        return STEP_DUPLICATE if first.erased or same_content(event, &first) else STEP_CONFLICT
 
     cdef uint32_t next_version(self, event_t* event) noexcept nogil:
         cdef uint64_t key = (<uint64_t>entity_kind(event.entity.data, event.entity.size) << 32) | event.entity_number
@@ -263,7 +273,7 @@ cdef class Pipeline:
                 status = self.find_duplicate(event, id_hash)
                 if status == STEP_DUPLICATE:
                     return event.position, event.version, event.event_id[:16], True
-                if status == STEP_CONFLICT:
+                if status != STEP_OK:
                     raise self.failure(status, event, None)
             if strict:
                 self.require_live(event)
@@ -378,6 +388,8 @@ cdef class Pipeline:
             format_uuid(event.event_id, text)
             where = f"{source}:{event.line}: " if event.line else ""
             return IdempotencyConflict(text[:36].decode(), event.position, where=where)
+        if status == STEP_UNREADABLE:
+            return self.log.unreadable(event.position)
         if status == STEP_DIMENSIONS:
             return self.wrong_dimensions(event, self.space_dimensions, source)
         if status == STEP_NO_MEMORY:

@@ -137,18 +137,3 @@ def append_many_times(Wal wal not None, dict fields not None, uint32_t times) ->
             done += 1
     del alive
     return done
-
-
-def scan_all(Wal wal not None) -> tuple[int, int]:
-    """Scan the whole log without the GIL; gives the number of events and of their payload bytes."""
-    cdef event_t[128] events
-    cdef uint64_t first = 1, nbytes = 0
-    cdef uint32_t count, i
-    with nogil:
-        count = wal.scan(first, events, 128)
-        while count:
-            for i in range(count):
-                nbytes += events[i].payload.size
-            first += count
-            count = wal.scan(first, events, 128)
-    return first - 1, nbytes

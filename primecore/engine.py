@@ -222,6 +222,7 @@ class Engine:
         _replay.replay(
             Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None), until, None, latest_us
         )
+        views.graph.close()  # nothing more is folded, and the parts of an open graph keep it from going with its view
         return views
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ def test_a_closed_store_lets_go_of_its_ranges(tmp_path: Path, arguments: dict[st
         with primecore.open(tmp_path, **arguments) as prime:
             assert len(prime.neighbors(alice)) == 1
             assert [hit.id for hit in prime.search("alice")] == [alice]
-            assert prime.at(position=1).node(alice) is not None
+            assert [node.id for node in prime.at(position=1).nodes()] == [alice]
             assert reserved_total() > before
         del prime
         for _ in range(100):  # a follower's thread looks up ten times a second

@@ -1,7 +1,6 @@
 """The rules of Prime told naively: events go in, plain dicts come out. Knows nothing of the engine.
 
-Where it and the engine differ, one of them is wrong, and this one is easier to read. It takes envelopes as dicts that
-are valid by themselves; what it judges is what depends on the events before.
+Where it and the engine differ, one of them is wrong, and this one is easier to read. Its events are valid alone.
 """
 
 from __future__ import annotations
