@@ -38,6 +38,7 @@ from primecore.errors import (
     VersionConflict,
 )
 from primecore.model import (
+    Context,
     CrossDomain,
     DistantNeighbor,
     Domain,
@@ -45,12 +46,14 @@ from primecore.model import (
     Event,
     Hit,
     IngestReport,
+    Link,
     Neighbor,
     Node,
     ParkedProjection,
     Path,
     Receipt,
     ReembedReport,
+    Remembered,
     ReplayReport,
     Stats,
     Subgraph,
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Context",
     "CorruptLog",
     "CrossDomain",
     "DataError",
@@ -79,6 +83,7 @@ __all__ = [
     "InvalidArgument",
     "InvalidEvent",
     "LimitExceeded",
+    "Link",
     "MisuseError",
     "ModelMismatch",
     "Neighbor",
@@ -93,6 +98,7 @@ __all__ = [
     "Receipt",
     "ReembedReport",
     "ReembedUnfinished",
+    "Remembered",
     "ReplayReport",
     "Stats",
     "StorageFailure",

@@ -14,10 +14,10 @@ from typing import Any, Self, overload
 from primecore import _batch, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
-from primecore.embeds import Embeds
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
 from primecore.ingest import Progress
+from primecore.memories import Memories
 from primecore.model import (
     CrossDomain,
     DistantNeighbor,
@@ -75,7 +75,7 @@ def open(
     )
 
 
-class Prime(Embeds, Searches):
+class Prime(Memories, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
