@@ -19,7 +19,7 @@ PY := $(BIN)/python
 CODE := $(wildcard primecore cli examples benchmarks tests) setup.py
 CYTHON := $(wildcard primecore/*.pyx primecore/*.pxd)
 
-.PHONY: help build demo test check lint types dist test-all-pythons clean
+.PHONY: help build demo test torture asan check lint types mcp-conformance dist test-all-pythons clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,25 @@ demo: build  ## Turn this repository's history into a graph and ask it questions
 test: check  ## Build strictly, lint, check types, run every test
 	$(PY) -m pytest $(PYTEST_ARGS)
 
+# The ladder of tests/torture: TORTURE_SECONDS=3600 for an hour, TORTURE='kills 17' to repeat one run.
+TORTURE ?=
+torture: build  ## Try to break the log for TORTURE_SECONDS (600), and write down what was tried
+	PYTHONPATH=tests $(PY) -m torture $(TORTURE)
+	TORTURE_SECONDS=60 $(PY) -m pytest tests/test_serve.py tests/test_http_openapi.py -q  # a crowd for a minute, and what the document allows
+
+# Compiled anew into build/asan, so that the fast modules stay as they are. Address space is limited by a test of its own,
+# which AddressSanitizer does not survive. Leaks are CPython's own. ASAN_SECONDS is the time that is spent on fuzzing.
+ASAN_SECONDS ?= 60
+ASAN_TESTS ?= $(wildcard tests/test_wal.py tests/test_log*.py tests/test_storage.py tests/test_format.py tests/test_scan*.py \
+	tests/test_json*.py tests/test_shards*.py tests/test_crc32c.py tests/test_reads.py tests/test_ingest*.py)
+asan: build  ## Run unit tests and fuzzing under AddressSanitizer and UndefinedBehaviorSanitizer
+	@PRIME_STRICT=1 PRIME_SANITIZE=1 $(PY) setup.py build --build-base build/asan --build-lib build/asan/lib > build/asan.log 2>&1 \
+	  || { tail -20 build/asan.log >&2; exit 1; }
+	export LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	  PYTHONPATH=build/asan/lib:tests PYTHONMALLOC=malloc; \
+	  $(PY) -P -m torture.sanitized $(ASAN_SECONDS) && $(PY) -P -m pytest $(ASAN_TESTS) -q -p no:cacheprovider $(PYTEST_ARGS)
+
 check: lint types  ## Lint and check types
 
 lint: build  ## Judge the style of Python and Cython
@@ -67,6 +86,14 @@ types: build  ## Check the types
 	@if [ -d cli ]; then ln -s ../../../cli build/types/primecore/cli; fi
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p primecore \
 	  | sed -E 's,^primecore/cli/,cli/,'
+
+# Needs npm. The suite wants a newer Node.js than many systems have, so it comes with one of its own.
+MCP_SUITE := @modelcontextprotocol/conformance@0.1.16 node@22
+mcp-conformance: build  ## Run MCP's public conformance suite against /mcp (fetches it with npm)
+	@command -v npm >/dev/null || { echo "this needs npm" >&2; exit 1; }
+	@mkdir -p build/npm
+	npm install --prefix build/npm --silent --no-audit --no-fund $(MCP_SUITE)
+	PYTHONPATH=tests $(PY) tests/conformance/run.py build/npm
 
 dist: build  ## Build sdist and wheel into dist/
 	$(PY) -m build

@@ -2,6 +2,8 @@
 
 PRIME_STRICT=1 makes the compiler's warnings, Cython's warnings and Cython's performance hints errors (as `make` does).
 PRIME_COMPILE=0 leaves the compiled modules out (for an editable install whose modules were compiled in place).
+PRIME_SANITIZE=1 compiles with AddressSanitizer and UndefinedBehaviorSanitizer (`make asan`, into build/asan).
+PRIME_SANITIZE=thread compiles with ThreadSanitizer.
 """
 
 from __future__ import annotations
@@ -36,6 +38,11 @@ DIRECTIVES = {
 }
 MACROS = [("XXH_INLINE_ALL", "1"), ("CYTHON_USE_TYPE_SPECS", "0")]
 COMPILE_ARGS = ["-O3", "-std=gnu11", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+SANITIZE = os.environ.get("PRIME_SANITIZE", "")
+if SANITIZE:
+    SANITIZERS = "-fsanitize=thread" if SANITIZE == "thread" else "-fsanitize=address,undefined"
+    COMPILE_ARGS += ["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", SANITIZERS]
+LINK_ARGS = ["-pthread", *([SANITIZERS] if SANITIZE else [])]
 # How the lines begin that Cython writes to stderr when it is not content. It has no switch that makes them errors.
 COMPLAINTS = ("warning:", "performance hint:")
 
@@ -95,7 +102,7 @@ class StrictBuildExt(build_ext):
         include = xxhash_folder()
         for extension in self.extensions:
             extension.include_dirs.append(include)
-        with renewed(sys.implementation.cache_tag, STRICT, sys.version, MACROS, COMPILE_ARGS) as changed:
+        with renewed(f"{sys.implementation.cache_tag}{SANITIZE}", STRICT, sys.version, MACROS, COMPILE_ARGS) as changed:
             self.force = self.force or changed
             super().run()
 
@@ -155,7 +162,7 @@ setup(
             depends=HEADERS,
             define_macros=MACROS,
             extra_compile_args=COMPILE_ARGS + (["-Werror"] if STRICT else []),
-            extra_link_args=["-pthread"],
+            extra_link_args=LINK_ARGS,
         )
         for path in SOURCES
     ],

@@ -1,4 +1,5 @@
-"""Draws what results/*.json say into docs/benchmarks.svg, and writes the tables of README.md and docs/limits.md.
+"""Draws what results/*.json say into docs/benchmarks.svg, and writes the tables of README.md, docs/limits.md and
+docs/durability.md.
 
     python benchmarks/plot.py            writes them
     python benchmarks/plot.py --check    says whether they are what the results say (exit code 1 if not)
@@ -98,6 +99,8 @@ def origin(results: dict[str, Result]) -> str:
     """Where the figures come from, in one line for each machine and version that they come from."""
     lines: dict[str, list[str]] = {}
     for name, result in results.items():
+        if "noise_before" not in result:
+            continue  # it counts what was tried, and measures nothing
         machine = result["machine"]
         quiet = max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
         system, python = machine["system"].partition("-")[0], machine["versions"]["python"]
@@ -205,6 +208,21 @@ def limits_part(results: dict[str, Result]) -> str:
     return "\n".join([*lines, "", f"The ids of edges are UUIDs. {origin({'memory': results['memory']})}.", ""])
 
 
+def durability_part(results: dict[str, Result]) -> str:
+    """What the last long run of the ladder tried, for docs/durability.md; empty without its result."""
+    if "torture" not in results:
+        return ""
+    result = results["torture"]
+    figures, machine = result["figures"], result["machine"]
+    lines = ["| rung | tried | of | seconds | failures |", "|---|---|---|---|---|"]
+    for name, rung in figures["rungs"].items():
+        said = (rung.get("not_allowed") and "not allowed there") or f"{rung['tried']:,}"
+        lines.append(f"| {name} | {said} | {rung['unit']} | {rung['seconds']:,.0f} | {rung['failures']} |")
+    where = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['system'].partition('-')[0]}"
+    what = f"commit {machine['commit'] or 'unknown'}, first seed {result['first_seed']}"
+    return "\n".join([*lines, "", f"{result['seconds']:,.0f} seconds on {where}, {what}.", ""])
+
+
 def between(text: str, name: str, part: str) -> str:
     """The page with what stands between its two markers replaced."""
     pattern = re.compile(rf"(<!-- {name}: begin [^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
@@ -221,6 +239,7 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
         for page, name, part in (
             ("README.md", "benchmarks", readme_part(results)),
             ("docs/limits.md", "memory", limits_part(results)),
+            ("docs/durability.md", "torture", durability_part(results)),
         )
     }
     shown = panels(results)

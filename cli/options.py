@@ -62,7 +62,18 @@ class EntityId(Utf8Text):
         return text
 
 
+class Point(Utf8Text):
+    """A position, or a time as text: what it names is the service's to say."""
+
+    name = "point"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = super().convert(value, param, ctx)
+        return int(text) if text.isascii() and text.isdigit() else text
+
+
 TEXT = Utf8Text()
+POINT = Point()
 ENTITY_ID = EntityId()
 COUNT = click.IntRange(min=1)
 POSITION = click.IntRange(min=0)
@@ -112,6 +123,7 @@ _TYPES: dict[str, Any] = {
     "integer": COUNT,
     "number": click.FLOAT,
     "position": POSITION,
+    "point": POINT,
     "path": click.Path(),
 }
 
@@ -130,14 +142,32 @@ def option(operation: str, field_name: str, *declarations: str, **attributes: An
     return click.option(*names, field.name, **attributes)
 
 
+def at_option(function: F) -> F:
+    """`--at`, for a question that can be put to the past."""
+    return option("at", "when", "--at", metavar="POINT")(function)
+
+
+def valid_at_option(function: F) -> F:
+    """`--valid-at`, for a question about edges."""
+    return option("at", "valid_at", metavar="TIME")(function)
+
+
+def as_of(prime: primecore.Prime, when: Any = None, valid_at: str | None = None) -> Any:
+    """The store itself, or a view of it as it was, which answers the same questions."""
+    return prime if when is None and valid_at is None else prime.at(when, valid_at=valid_at)
+
+
 def open_store(settings: Settings, *, write: bool = False, **arguments: Any) -> primecore.Prime:
     """Open the store that the global options name: to read without touching it, or to write, making it if need be."""
     import primecore
 
     if not write:
-        return primecore.open(settings.data_dir, read_only=True, **arguments)
-    store = primecore.open(settings.data_dir, create=True, **arguments)
-    message = getattr(store.recovery, "message", "")
+        store = primecore.open(settings.data_dir, read_only=True, **arguments)
+        # A torn tail is no news to a reader: beside an owner it is the write of this moment.
+        message = store.recovery.message if store.recovery is not None and store.recovery.damaged else ""
+    else:
+        store = primecore.open(settings.data_dir, create=True, via_owner=True, **arguments)
+        message = getattr(store.recovery, "message", "")
     if message:
         note(message)
     return store

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from primecore.cli.jsontext import rfc3339
 from primecore.cli.render import Column
 from primecore.model import (
+    BackupReport,
+    Context,
     CrossDomain,
+    Diagnosis,
+    Diff,
     DistantNeighbor,
     Domain,
     Edge,
+    EdgeChange,
     Event,
+    ExportReport,
+    FieldChange,
     Hit,
     IngestReport,
     Neighbor,
     Node,
+    NodeChange,
     Path,
     ReembedReport,
+    Provenance,
     ReplayReport,
+    RestoreReport,
+    SalvageReport,
     Stats,
     Subgraph,
+    TimelineEntry,
+    VerifyReport,
 )
 
 Shape = dict[str, Any]
@@ -117,6 +131,17 @@ def search(query: str, position: int, hits: Iterable[Hit]) -> Shape:
     return {"query": query, "position": position, "hits": [it._asdict() for it in hits]}
 
 
+def recall(query: str, position: int, hits: Iterable[Hit]) -> Shape:
+    """What a recall found, the best first."""
+    found = [{**it._asdict(), "edges": [edge._asdict() for edge in it.edges]} for it in hits]
+    return {"query": query, "position": position, "hits": found}
+
+
+def context(query: str, it: Context) -> Shape:
+    """A block for a prompt."""
+    return {"query": query, **it._asdict(), "ids": list(it.ids)}
+
+
 def similar(position: int, found: Iterable[Hit]) -> Shape:
     """Hits, the best first."""
     return {"position": position, "hits": [it._asdict() for it in found]}
@@ -171,3 +196,134 @@ def replay(it: ReplayReport) -> Shape:
         "live_digest": it.live_digest,
         "equal": it.equal,
     }
+
+
+FINDING_COLUMNS = [
+    Column("severity"),
+    Column("file", "id"),
+    Column("offset", "number"),
+    Column("position", "number"),
+    Column("what", "text"),
+    Column("safe", "text"),
+    Column("next", "text"),
+]
+LOST_COLUMNS = [
+    Column("first_position", "number"),
+    Column("last_position", "number"),
+    Column("file", "id"),
+    Column("offset", "number"),
+    Column("reason", "text"),
+    Column("intact", "count"),
+]
+SYMPTOM_COLUMNS = [Column("status"), Column("name"), Column("message", "text"), Column("next", "text")]
+
+
+def verify(it: VerifyReport) -> Shape:
+    """Every field of the report, findings as objects."""
+    findings = [finding._asdict() for finding in it.findings]
+    return {**it._asdict(), "findings": findings, "quarantine": list(it.quarantine)}
+
+
+def finding_rows(it: VerifyReport) -> list[tuple[Any, ...]]:
+    """The findings as rows under `FINDING_COLUMNS`."""
+    return [tuple(getattr(finding, column.name) for column in FINDING_COLUMNS) for finding in it.findings]
+
+
+def salvage(it: SalvageReport) -> Shape:
+    """Every field of the report, lost ranges as objects."""
+    lost_ranges = [lost._asdict() for lost in it.lost_ranges]
+    return {**it._asdict(), "lost_ranges": lost_ranges, "left_out": list(it.left_out)}
+
+
+def doctor(it: Diagnosis) -> Shape:
+    """The verdict, and every symptom as an object."""
+    return {**it._asdict(), "symptoms": [symptom._asdict() for symptom in it.symptoms]}
+
+
+def backup(it: BackupReport) -> Shape:
+    """Every field of the report, under its own name."""
+    return it._asdict()
+
+
+def restore(it: RestoreReport) -> Shape:
+    """Every field of the report, under its own name."""
+    return it._asdict()
+def value(it: Any) -> Any:
+    """A field's value: times as text."""
+    return rfc3339(it) if isinstance(it, datetime) else it
+
+
+def field_change(it: FieldChange) -> Shape:
+    """A field before and after."""
+    return {"field": it.field, "kind": it.kind, "before": value(it.before), "after": value(it.after)}
+
+
+def _change(it: NodeChange | EdgeChange) -> Shape:
+    return {"entity_id": it.id, "fields": [field_change(field) for field in it.fields]}
+
+
+def diff(it: Diff) -> Shape:
+    """The net effect between two points."""
+    return {
+        "from_position": it.from_position,
+        "to_position": it.to_position,
+        "nodes_added": [node(found) for found in it.nodes_added],
+        "nodes_changed": [_change(found) for found in it.nodes_changed],
+        "nodes_removed": [node(found) for found in it.nodes_removed],
+        "edges_added": [edge(found) for found in it.edges_added],
+        "edges_changed": [_change(found) for found in it.edges_changed],
+        "edges_removed": [edge(found) for found in it.edges_removed],
+    }
+
+
+TIMELINE_COLUMNS = [
+    Column("position", "number"),
+    Column("timestamp"),
+    Column("entity_id", "id"),
+    Column("effect"),
+    Column("fields", "text"),
+    Column("edges_removed", "text"),
+]
+
+
+def timeline_entry(it: TimelineEntry) -> Shape:
+    """An event and what it did."""
+    return {
+        "position": it.event.position,
+        "timestamp": rfc3339(it.event.timestamp),
+        "event_id": it.event.event_id,
+        "event_type": it.event.event_type,
+        "entity_id": it.event.entity_id,
+        "effect": it.effect,
+        "fields": [field_change(field) for field in it.fields],
+        "edges_removed": list(it.edges_removed),
+    }
+
+
+def timeline_row(it: TimelineEntry) -> tuple[Any, ...]:
+    """The same as a row under `TIMELINE_COLUMNS`: fields as an object of their new values."""
+    fields = {field.field: value(field.after) for field in it.fields}
+    event = it.event
+    return event.position, rfc3339(event.timestamp), event.entity_id, it.effect, fields, list(it.edges_removed)
+
+
+def why(entity_id: str, position: int, found: Iterable[Provenance]) -> Shape:
+    """Which events set an entity's fields, as of `position`."""
+    return {
+        "entity_id": entity_id,
+        "position": position,
+        "fields": [
+            {"field": it.field, "value": value(it.value), "present": it.present, "event": event(it.event)}
+            for it in found
+        ],
+    }
+
+
+def export(file: str, it: ExportReport) -> Shape:
+    """What an export wrote."""
+    return {"file": file, **it._asdict()}
+
+
+def imported(file: str, it: IngestReport) -> Shape:
+    """What an import did."""
+    return {"file": file, **it._asdict()}

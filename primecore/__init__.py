@@ -39,44 +39,70 @@ from primecore.errors import (
 )
 from primecore.model import (
     Context,
+    BackupReport,
     CrossDomain,
+    Diagnosis,
+    Diff,
     DistantNeighbor,
     Domain,
     Edge,
+    EdgeChange,
     Event,
+    ExportReport,
+    FieldChange,
+    Finding,
     Hit,
     IngestReport,
     Link,
+    LostRange,
     Neighbor,
     Node,
+    NodeChange,
     ParkedProjection,
     Path,
+    Provenance,
     Receipt,
     ReembedReport,
     Remembered,
     ReplayReport,
+    RestoreReport,
+    SalvageReport,
     Stats,
     Subgraph,
+    Symptom,
+    TimelineEntry,
+    VerifyReport,
 )
 
 if TYPE_CHECKING:
+    from primecore.care import backup, doctor, restore, salvage, verify
+    from primecore.opening import open
+    from primecore.past.subscription import Subscription
+    from primecore.past.view import View
     from primecore.projections.base import Projection
-    from primecore.service import Prime, open
+    from primecore.service import Prime
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Context",
+    "BackupReport",
     "CorruptLog",
     "CrossDomain",
     "DataError",
+    "Diagnosis",
+    "Diff",
     "DiskFull",
     "DistantNeighbor",
     "Domain",
     "Edge",
+    "EdgeChange",
     "EdgeNotFound",
     "EnvironmentFailure",
     "Event",
+    "ExportReport",
+    "FieldChange",
+    "Finding",
     "Hit",
     "IdempotencyConflict",
     "IngestReport",
@@ -84,10 +110,12 @@ __all__ = [
     "InvalidEvent",
     "LimitExceeded",
     "Link",
+    "LostRange",
     "MisuseError",
     "ModelMismatch",
     "Neighbor",
     "Node",
+    "NodeChange",
     "NodeNotFound",
     "OutcomeUnknown",
     "ParkedProjection",
@@ -95,11 +123,14 @@ __all__ = [
     "Prime",
     "PrimeError",
     "Projection",
+    "Provenance",
     "Receipt",
     "ReembedReport",
     "ReembedUnfinished",
     "Remembered",
     "ReplayReport",
+    "RestoreReport",
+    "SalvageReport",
     "Stats",
     "StorageFailure",
     "StoreClosed",
@@ -109,11 +140,28 @@ __all__ = [
     "StorePoisoned",
     "Subgraph",
     "VectorNotFound",
+    "Subscription",
+    "Symptom",
+    "TimelineEntry",
+    "VerifyReport",
     "VersionConflict",
+    "View",
+    "backup",
+    "doctor",
     "open",
+    "restore",
+    "salvage",
+    "verify",
 ]
 
-_LAZY = {"Prime": "primecore.service", "open": "primecore.service", "Projection": "primecore.projections.base"}
+_LAZY = {
+    "Prime": "primecore.service",
+    "open": "primecore.opening",
+    "Projection": "primecore.projections.base",
+    **dict.fromkeys(("backup", "doctor", "restore", "salvage", "verify"), "primecore.care"),
+    "Subscription": "primecore.past.subscription",
+    "View": "primecore.past.view",
+}
 
 
 if not TYPE_CHECKING:  # a checker that saw it would take any name for one of ours

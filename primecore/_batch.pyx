@@ -7,8 +7,8 @@ from libc.stdlib cimport calloc, free, malloc
 from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t, slice_t
 from primecore._pipeline cimport (
-    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_OK, Pipeline, is_default_space, pending_slot_t,
-    same_content, text_of,
+    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space,
+    pending_slot_t, same_content, text_of,
 )
 from primecore._records cimport MAX_POSITION
 from primecore._wal cimport WAL_NO_ROOM, WAL_OK
@@ -99,7 +99,7 @@ cdef list append_batch(Pipeline writer, event_t* events, list prepared, list exp
         writer.space_dimensions = dimensions
         for i in range(count):
             if writer.dedupe.add(writer.dedupe.hash(events[i].event_id), <uint32_t>events[i].position) < 0:
-                raise MemoryError("no room for event ids")
+                raise writer.failure(STEP_NO_MEMORY, &events[i], None)
         writer.fold(events, count)
     return answers
 

@@ -23,6 +23,7 @@ ctypedef struct candidate_t:
     uint32_t row                    # of its vector, NONE32: none
     uint32_t giver                  # the candidate whose share it keeps, NONE32: none
     uint32_t edge                   # along which it came
+    uint32_t source                 # who gave what it shares, NONE32: it has it of itself
     double cosine                   # -2: no vector
     double bm25
     double vector                   # parts of the score

@@ -173,7 +173,7 @@ cdef candidate_t* candidate(recall_t* recall, uint8_t kind, uint32_t number, bin
     memset(it, 0, sizeof(candidate_t))
     it.kind = kind
     it.number = number
-    it.row = it.giver = it.edge = NONE32
+    it.row = it.giver = it.edge = it.source = NONE32
     it.cosine = -2.0
     recall.count += 1
     recall.slots[at] = recall.count
@@ -277,7 +277,7 @@ cdef int give_along(Graph graph, Lexical index, Look look, recall_t* recall, uin
             if it.fits:
                 weigh(recall, it)
         # What a candidate has from this one alone is not given back to it.
-        if it.fits and share > it.graph and recall.items[giver].giver != <uint32_t>(it - recall.items):
+        if it.fits and share > it.graph and recall.items[giver].source != <uint32_t>(it - recall.items):
             it.graph = share
             it.giver = giver
             it.edge = edges.edges[i]
@@ -326,6 +326,7 @@ cdef int give(Graph graph, Lexical index, Look look, recall_t* recall, uint32_t 
         for i in range(recall.count):
             if recall.items[i].graph > recall.items[i].value:
                 recall.items[i].value = recall.items[i].graph
+                recall.items[i].source = recall.items[i].giver
     return 0
 
 

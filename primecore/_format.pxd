@@ -12,6 +12,8 @@ cdef enum format:
     SEGMENT_HEADER_BYTES = 512
     PROMISE_BYTES = 32
     RECORD_BYTES = 80               # the fixed part; a commit is as long, so that `kind` has one place
+    LIVE_VERSION = 1
+    LIVE_BYTES = 192
     CHAIN_BYTES = 16
     CHAIN_INPUT_BYTES = 112         # chain, record, hash of entity and type
     INDEX_STRIDE = 32               # in memory only: events from one entry of a segment's offset index to the next
@@ -85,3 +87,16 @@ ctypedef struct commit_t:
     uint8_t reserved[32]
     uint8_t kind
     uint8_t reserved_tail[3]
+
+
+ctypedef struct live_t:             # each position in a cache line of its own
+    char magic[8]
+    uint32_t format_version
+    uint32_t reserved
+    uint8_t store_uuid[16]
+    uint64_t epoch
+    uint8_t reserved_epoch[24]
+    uint64_t committed_position
+    uint8_t reserved_committed[56]
+    uint64_t durable_position
+    uint8_t reserved_durable[56]

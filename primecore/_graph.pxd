@@ -5,9 +5,11 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from primecore._adjacency cimport Adjacency, link_t
 from primecore._event cimport event_t, slice_t
+from primecore._changes cimport Changes
+from primecore._graveyard cimport Graveyard
 from primecore._history cimport History
 from primecore._memory cimport Epochs, Region
-from primecore._records cimport change_t, changes_t, edge_t, entity_t, node_cold_t, node_t
+from primecore._records cimport change_t, edge_t, entity_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport States
 from primecore._vectors cimport Vectors
@@ -33,9 +35,10 @@ cdef class Graph:
     cdef readonly Adjacency adjacency
     cdef readonly States states             # properties and labels
     cdef readonly History history
+    cdef readonly Graveyard graveyard       # dead edges, for reads of the past
     cdef readonly Vectors vectors
     cdef Region cold_region
-    cdef changes_t changes
+    cdef Changes changes
     cdef list parts
     cdef link_t open_head                   # ring of the open lazy results
     cdef list names                         # relation names as str, by number

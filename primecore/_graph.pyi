@@ -1,6 +1,7 @@
 """Types of the compiled `_graph`: the tables, and the fold of events into them."""
 
 from primecore._adjacency import Adjacency
+from primecore._graveyard import Graveyard
 from primecore._history import History
 from primecore._memory import Epochs
 from primecore._shards import KeyTable
@@ -34,6 +35,8 @@ class Graph:
     def history(self) -> History: ...
     @property
     def vectors(self) -> Vectors: ...
+    @property
+    def graveyard(self) -> Graveyard: ...
     @property
     def applied_position(self) -> int: ...
     @property

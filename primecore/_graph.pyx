@@ -4,7 +4,6 @@ import os
 import sys
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp
 
 from primecore._adjacency cimport (
@@ -15,6 +14,8 @@ from primecore._event cimport (
     CODE_EDGE_CREATED, CODE_EDGE_DELETED, CODE_EDGE_UPDATED, CODE_NODE_CREATED, CODE_NODE_DELETED, CODE_NODE_UPDATED,
     CODE_SPACE_DEFINED, CODE_VECTOR_DELETED, CODE_VECTOR_STORED, FIELD_ABSENT, FIELD_SET, NONE32, event_t, slice_t,
 )
+from primecore._changes cimport Changes
+from primecore._graveyard cimport Graveyard
 from primecore._history cimport History
 from primecore._memory cimport Arena, Epochs, Region
 from primecore._records cimport (
@@ -62,14 +63,13 @@ cdef class Graph:
         self.adjacency = Adjacency(Arena(), self.epochs)
         self.states = States()
         self.history = History()
+        self.graveyard = Graveyard()
+        self.changes = Changes()
         self.vectors = Vectors(self.entities, self.nodes, self.epochs)
         self.cold_region = Region(<size_t>128 << 30)
         self.parts = []
         self.names = []
         ring_init(&self.open_head, NULL)
-
-    def __dealloc__(self):
-        free(self.changes.items)
 
     def add_part(self, Part part not None):
         """Feeds a projection from now on, after those added before it."""
@@ -219,31 +219,14 @@ cdef class Graph:
             version = &self.entity(number).version
             last = &self.entity(number).last_position
         version[0] = event.version
-        if self.history.link(event.position, last[0]) < 0:
+        if self.history.link(event.position, last[0], event.time_us) < 0:
             raise MemoryError("history")
         last[0] = <uint32_t>event.position
         return 0
 
     cdef int change(self, uint8_t kind, uint32_t subject=0, uint32_t before=0, uint32_t after=0, uint32_t relation=0,
                     int32_t sign=0) except -1:
-        cdef change_t* items
-        cdef size_t capacity
-        if self.changes.count == self.changes.capacity:
-            capacity = self.changes.capacity * 2 if self.changes.capacity else 256
-            items = <change_t*>realloc(self.changes.items, capacity * sizeof(change_t))
-            if items == NULL:
-                raise MemoryError("changes")
-            self.changes.items = items
-            self.changes.capacity = capacity
-        items = &self.changes.items[self.changes.count]
-        items.kind = kind
-        items.subject = subject
-        items.before = before
-        items.after = after
-        items.relation = relation
-        items.sign = sign
-        self.changes.count += 1
-        return 0
+        return self.changes.add(kind, subject, before, after, relation, sign)
 
     # Nodes.
 
@@ -276,6 +259,7 @@ cdef class Graph:
 
     cdef int node_deleted(self, event_t* event, uint32_t number) except -1:
         cdef node_t* node = self.node(number)
+        self.graveyard.note_deletion(number)
         if node.born == 0:
             return self.change(CHANGE_IGNORED)
         self.freeze_open()
@@ -445,7 +429,7 @@ cdef class Graph:
         if edge.source == edge.target:
             self.node(edge.source).loops -= 1
         self.states.drop(&edge.state, EDGE_HEADER)
-        return 0
+        return self.graveyard.bury(number, edge.source, edge.target)
 
     cdef int edge_ends(self, uint32_t number, int32_t sign) except -1:
         # What an edge counts for by its ends: dangling while either is not live, cross while their domains differ.

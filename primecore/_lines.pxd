@@ -7,7 +7,7 @@ cdef class Source:
     # Where lines come from, and how far they have come.
     cdef readonly str name
     cdef readonly bint derives_ids
-    cdef bytes identity
+    cdef readonly bytes identity
     cdef const char* identity_data
     cdef size_t identity_size
     cdef readonly uint32_t line             # of the line that comes next
@@ -18,3 +18,4 @@ cdef class Source:
     cdef public object error                # of the line that stopped it
     cdef public size_t bad_start            # that line, as offsets into the chunk
     cdef public size_t bad_end
+    cdef uint64_t own_after                 # duplicates behind this position were appended by an earlier try

@@ -26,18 +26,27 @@ cdef extern from "xxhash.h" nogil:
 
 
 cdef class Source:
-    """A stream of lines. `name` stands in messages.
+    """A stream of lines, the next of which is number `line`. `name` stands in messages.
 
     Lines without an id get one from `identity`, their number and their bytes; random ones without an `identity`.
+    Lines that are there already, behind position `own_after`, were appended by an earlier try whose answer was lost.
     """
 
-    def __cinit__(self, str name not None, str identity=None):
+    def __cinit__(self, str name not None, str identity=None, *, uint32_t line=1, own_after=None):
         self.name = name
         self.derives_ids = identity is not None
         self.identity = b"" if identity is None else identity.encode("utf-8", "surrogateescape")
         self.identity_data = PyBytes_AS_STRING(self.identity)
         self.identity_size = <size_t>PyBytes_GET_SIZE(self.identity)
-        self.line = 1
+        self.line = line
+        self.own_after = <uint64_t>-1 if own_after is None else own_after
+
+    def advance(self, uint64_t read, uint32_t line, uint64_t appended, uint64_t duplicates):
+        """Counts lines that were taken in elsewhere; `line` is the number of the next one."""
+        self.read += read
+        self.line = line
+        self.appended += appended
+        self.duplicates += duplicates
 
     def refuse_oversized(self, exception):
         """Counts a line that was too long to look at."""
@@ -150,7 +159,10 @@ cdef int step_slice(Pipeline writer, size_t* at, size_t count, size_t* kept, int
             writer.id_hashes[i] = writer.dedupe.hash(event.event_id)
         status = writer.step(event, writer.id_hashes[i], now_us)
         if status == STEP_DUPLICATE:
-            source.duplicates += 1
+            if event.position > source.own_after:
+                source.appended += 1
+            else:
+                source.duplicates += 1
             status = STEP_OK
         elif status == STEP_OK:
             if kept[0] != i:

@@ -4,7 +4,7 @@
 # (where the GIL could change hands), so no write comes in between either.
 # Properties are parsed after that, from the copies.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from primecore._adjacency cimport RELATION_DEAD, list_view_t
 from primecore._event cimport NONE32
@@ -114,11 +114,12 @@ def nodes_of_domain(Reader reader not None, DomainIndex index not None, str doma
 def edges(Reader reader not None, relation, after, limit):
     """Live edges (of a relation, unless None) in order of creation, from behind edge `after` on."""
     cdef Graph graph = reader.graph
-    cdef uint32_t wanted = reader.relation_number(relation)
+    cdef uint32_t wanted
     cdef uint32_t number = 0
     cdef edge_t* edge
     cdef list found = []
-    reader.check()
+    reader.check()                  # first: a follower may learn of the relation by it
+    wanted = reader.relation_number(relation)
     if after is not None:
         number = reader.find_edge(after)
         if number == NONE32:
@@ -135,8 +136,8 @@ def edges(Reader reader not None, relation, after, limit):
 def edges_of_node(Reader reader not None, source, target, relation, after, limit):
     """Live edges from `source` to `target` (None: any), in order of creation, from behind edge `after` on."""
     cdef Graph graph = reader.graph
-    cdef uint32_t wanted = reader.relation_number(relation)
     cdef uint32_t own = reader.find_node(target if source is None else source)
+    cdef uint32_t wanted = reader.relation_number(relation)
     cdef uint32_t peer = NONE32 if source is None or target is None else reader.find_node(target)
     cdef uint32_t behind = NONE32 if after is None else reader.find_edge(after)
     cdef uint32_t i
@@ -164,15 +165,22 @@ def subgraph(Reader reader not None, list ids not None, uint32_t depth, size_t l
     cdef Graph graph = reader.graph
     cdef uint32_t number, i
     cdef list_view_t entries
-    cdef list starts = []
+    cdef list starts
     cdef dict inside = {}
     cdef list found = []
+    cdef uint64_t stamp
     reader.check()
-    for id in ids:
-        number = reader.find_node(id)
-        if number != NONE32 and number not in inside:
-            inside[number] = None
-            starts.append(number)
+    while True:
+        # Each look-up of a follower may take in more: all of them at one position, or a batch would show in part.
+        stamp = graph.stamp
+        inside.clear()
+        for id in ids:
+            number = reader.find_node(id)
+            if number != NONE32:
+                inside[number] = None
+        if graph.stamp == stamp:
+            break
+    starts = list(inside)
     steps, cut, _ = breadth_first(graph, starts, depth)
     for step in steps:
         inside[step[0]] = None

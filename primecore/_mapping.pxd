@@ -29,9 +29,11 @@ ctypedef struct mapping_t:
     int kind
 
 
-# Both give 0 or errno; mapping_write() is for a WRITTEN_FILE only.
+# All give 0 or errno; mapping_write() is for a WRITTEN_FILE only.
+# mapping_taken: ESTALE where somebody removed the file or cut it short, so that a sync of it means nothing.
 cdef int mapping_sync(mapping_t* mapping) noexcept nogil
 cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil
+cdef int mapping_taken(const mapping_t* mapping) noexcept nogil
 
 # Takes whole pages of a mapped file between two offsets out of the page table; returns where it came to. Their bytes stay
 # in the page cache, and reading brings them back.

@@ -1,7 +1,7 @@
 """One file in memory: mapped, or anonymous memory that stands for one. Knows no record and no path."""
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
-from libc.errno cimport EINTR, EIO, ENOMEM, errno
+from libc.errno cimport EDQUOT, EINTR, EIO, ENOMEM, ENOSPC, errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -35,7 +35,23 @@ cdef extern from *:
     #include <errno.h>
     #include <stdint.h>
     #include <sys/mman.h>
+    #include <sys/stat.h>
     #include <unistd.h>
+
+    /* ESTALE where the file has no name any more, or fewer bytes than are mapped; else 0. */
+    static int file_taken(int fd, uint64_t nbytes) {
+        struct stat status;
+        if (fstat(fd, &status)) return errno;
+        return status.st_nlink == 0 || (uint64_t)status.st_size < nbytes ? ESTALE : 0;
+    }
+
+    /* Makes every page that holds the first bytes one that is still to be written, leaving them as they are. */
+    static void touch_pages(char *data, uint64_t nbytes) {
+        for (uint64_t offset = 0; offset < nbytes; offset += 4096) {
+            volatile char *byte = data + offset;
+            *byte = *byte;
+        }
+    }
 
     /* 0, or the errno with which the next operation is to fail. */
     static int faults_next(int64_t *countdown, int64_t *operations, int error, int sticky) {
@@ -78,6 +94,8 @@ cdef extern from *:
         return 0;
     }
     """
+    int file_taken(int, uint64_t) noexcept nogil
+    void touch_pages(char*, uint64_t) noexcept nogil
     int POPULATE_WRITE
     int FORGET_PAGES "MADV_DONTNEED"
     int HUGE_PAGES
@@ -109,8 +127,22 @@ cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
     return 0
 
 
+cdef int mapping_taken(const mapping_t* mapping) noexcept nogil:
+    if mapping.fd < 0 or mapping.kind == DIRECTORY:
+        return 0
+    return file_taken(mapping.fd, mapping.bytes)
+
+
 cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil:
     cdef ssize_t done
+    cdef int error = 0
+    if mapping.faults != NULL:
+        error = faults_next(&mapping.faults.countdown, &mapping.faults.operations, mapping.faults.error,
+                            mapping.faults.sticky)
+        if error:
+            # The worst there is: it arrived, and says that it did not.
+            pwrite(mapping.fd, mapping.data + offset, nbytes, <int64_t>offset)
+            return error
     while nbytes:
         done = pwrite(mapping.fd, mapping.data + offset, nbytes, <int64_t>offset)
         if done < 0:
@@ -280,6 +312,10 @@ cdef class Mapping:
             error = load_pages(self.c_mapping.fd, self.c_mapping.data, self.c_mapping.bytes, not self.writable)
         if error:
             raise OSError(error, os.strerror(error))
+        if not self.writable:
+            # What is never written is never synced: a reader of a thousand segments needs no thousand descriptors.
+            close_descriptor(self.c_mapping.fd)
+            self.c_mapping.fd = -1
 
     def expect_writes(self) -> None:
         """Forget which pages were read.
@@ -307,10 +343,15 @@ cdef class Mapping:
         self.writable = False
 
     def sync(self) -> None:
-        """Bring all bytes written so far (of a directory: its entries) to stable storage. Raises OSError."""
+        """Bring all bytes written so far (of a directory: its entries) to stable storage.
+
+        Raises OSError, never for want of room: a reservation that finds none may be tried again, a sync may not.
+        """
         cdef int error
         with nogil:
             error = mapping_sync(&self.c_mapping)
+        if error in (ENOSPC, EDQUOT):
+            raise OSError(EIO, f"a sync failed ({os.strerror(error)})")
         if error:
             raise OSError(error, os.strerror(error))
 
@@ -324,6 +365,20 @@ cdef class Mapping:
                 error = mapping_write(&self.c_mapping, offset, nbytes)
         if error:
             raise OSError(error, os.strerror(error))
+
+    def rewrite(self, uint64_t nbytes) -> None:
+        """Let the next sync write the first `nbytes` as they are in memory, whether or not they are on the disk already.
+
+        After a failed sync the cache may call pages written that never were, and keeps them while anyone maps them.
+        Raises OSError.
+        """
+        if nbytes > self.c_mapping.bytes:
+            raise ValueError(f"{nbytes} bytes are more than {self.c_mapping.bytes}")
+        if self.c_mapping.kind == WRITTEN_FILE:
+            self.write_through(0, nbytes)
+        elif self.c_mapping.kind == MAPPED_FILE and self.writable:
+            with nogil:
+                touch_pages(self.c_mapping.data, nbytes)
 
     def note_change(self) -> int:
         """Count one changed entry of a simulated directory; gives the new count."""

@@ -381,6 +381,8 @@ cdef class Pipeline:
         if status == STEP_DIMENSIONS:
             return self.wrong_dimensions(event, self.space_dimensions, source)
         if status == STEP_NO_MEMORY:
+            if self.wal.committed_position > self.graph.applied_position:
+                self.torn()     # it is in the log, and the tables do not know it
             return MemoryError("no room for keys or event ids")
         if status == STEP_DEGREE:
             return LimitExceeded(

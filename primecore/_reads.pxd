@@ -8,8 +8,14 @@ from primecore._graph cimport Graph
 
 cdef class Reader:
     cdef readonly Graph graph
+    cdef bint watched                   # closed, or of a follower: look() before reading
     cdef bint closed
     cdef object closed_error
+    cdef const uint64_t* published      # how far the owner's log goes; NULL: it is this process's own
+    cdef uint64_t seen                  # what was published when the tables were brought up to it
+    cdef bint held                      # nothing may be folded just now
+    cdef object catch_up
+    cdef Reader successor               # answers neighbors() for those who kept the method
 
     cdef uint32_t find_node(self, str id) except? 0xFFFFFFFE
     cdef uint32_t find_edge(self, str id) except? 0xFFFFFFFE
@@ -19,6 +25,7 @@ cdef class Reader:
     cdef object raw_node(self, uint32_t number)
     cdef object raw_edge(self, uint32_t number)
     cdef int check(self) except -1
+    cdef int attend(self) except -1
 
 
 cdef class Neighbors(OpenResult):

@@ -32,6 +32,10 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM(object tuple, Py_ssize_t at, object item)
 
 
+cdef extern from "atomics.h" nogil:
+    uint64_t load_acquire_u64(const uint64_t*)
+
+
 cdef extern from * nogil:
     void __builtin_prefetch(const void* address) noexcept
 
@@ -229,27 +233,48 @@ cdef class Reader:
 
     def close(self, error not None):
         """From now on every read raises `error`."""
-        self.closed = True
         self.closed_error = error
+        self.closed = True
+        self.watched = True
+
+    def look(self):
+        """Brings a follower's tables up to what is published. Raises what a read would raise."""
+        self.check()
+
+    def hold(self, bint held):
+        """Lets reads of a follower take the tables as they are, while the caller keeps them from changing."""
+        self.held = held
+
+    def succeed(self, Reader successor not None):
+        """Hands on calls of `neighbors` from those who kept the method."""
+        self.successor = successor
+        self.watched = True
 
     cdef int check(self) except -1:
+        if self.watched:
+            self.attend()
+        return 0
+
+    cdef int attend(self) except -1:
         if self.closed:
             raise self.closed_error
+        if self.published != NULL and not self.held and load_acquire_u64(self.published) != self.seen:
+            self.catch_up()
         return 0
 
     cdef uint32_t find_node(self, str id) except? 0xFFFFFFFE:
         cdef Py_ssize_t size
         cdef const char* key
-        if self.closed:
-            raise self.closed_error
+        if self.watched:
+            self.attend()
         key = utf8(id, &size)
         return self.graph.nodes.find(self.graph.nodes.hash(key, <uint32_t>size), key, <uint32_t>size)
 
     cdef uint32_t find_edge(self, str id) except? 0xFFFFFFFE:
         cdef Py_ssize_t size
         cdef const char* key
-        if self.closed:
-            raise self.closed_error
+        if self.watched:
+            self.attend()
         key = utf8(id, &size)
         return self.graph.edges.find(self.graph.edges.hash(key, <uint32_t>size), key, <uint32_t>size)
 
@@ -276,9 +301,12 @@ cdef class Reader:
         >>> prime.neighbors("node:person:alice", relation="works_on").peers()
         ['node:project:auth']
         """
-        cdef uint32_t number = self.find_node(id)
+        cdef uint32_t number
         cdef Neighbors result
         cdef node_t* node
+        if self.watched and self.successor is not None and not self.closed:
+            return self.successor.neighbors(id, relation=relation, direction=direction, depth=depth, limit=limit)
+        number = self.find_node(id)
         if direction is not BOTH and direction not in DIRECTIONS:
             raise InvalidArgument(f"direction: expected 'out', 'in' or 'both', found {direction!r}")
         if depth is not ONE_STEP and depth != 1:

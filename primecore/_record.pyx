@@ -8,7 +8,7 @@ from primecore._event cimport (CODE_CUSTOM, CODE_SPACE_DEFINED, MAX_ENTITY_ID_BY
                                MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, event_t, slice_t)
 from primecore._format cimport (CHAIN_INPUT_BYTES, FLAG_ERASED, FLAG_ID_ASSIGNED, FLAG_TIME_ASSIGNED, FLAGS_KNOWN,
                                 FLAGS_LOGICAL, KIND_COMMIT, KIND_EVENT, PROMISE_BYTES, RECORD_BYTES,
-                                SEGMENT_HEADER_BYTES, commit_t, promise_t, record_t, segment_header_t)
+                                SEGMENT_HEADER_BYTES, commit_t, live_t, promise_t, record_t, segment_header_t)
 
 cdef extern from "atomics.h" nogil:
     uint32_t load_acquire_u32(const uint32_t*)
@@ -214,6 +214,7 @@ def layout() -> dict[str, list[tuple[str, int, int]]]:
     cdef promise_t p
     cdef record_t r
     cdef commit_t c
+    cdef live_t l
     return {
         "segment_header_t": [
             ("magic", <char*>&h.magic - <char*>&h, sizeof(h.magic)),
@@ -265,6 +266,18 @@ def layout() -> dict[str, list[tuple[str, int, int]]]:
             ("reserved", <char*>&c.reserved - <char*>&c, sizeof(c.reserved)),
             ("kind", <char*>&c.kind - <char*>&c, sizeof(c.kind)),
             ("reserved_tail", <char*>&c.reserved_tail - <char*>&c, sizeof(c.reserved_tail)),
+        ],
+        "live_t": [
+            ("magic", <char*>&l.magic - <char*>&l, sizeof(l.magic)),
+            ("format_version", <char*>&l.format_version - <char*>&l, sizeof(l.format_version)),
+            ("reserved", <char*>&l.reserved - <char*>&l, sizeof(l.reserved)),
+            ("store_uuid", <char*>&l.store_uuid - <char*>&l, sizeof(l.store_uuid)),
+            ("epoch", <char*>&l.epoch - <char*>&l, sizeof(l.epoch)),
+            ("reserved_epoch", <char*>&l.reserved_epoch - <char*>&l, sizeof(l.reserved_epoch)),
+            ("committed_position", <char*>&l.committed_position - <char*>&l, sizeof(l.committed_position)),
+            ("reserved_committed", <char*>&l.reserved_committed - <char*>&l, sizeof(l.reserved_committed)),
+            ("durable_position", <char*>&l.durable_position - <char*>&l, sizeof(l.durable_position)),
+            ("reserved_durable", <char*>&l.reserved_durable - <char*>&l, sizeof(l.reserved_durable)),
         ],
     }
 

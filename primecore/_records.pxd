@@ -77,9 +77,3 @@ ctypedef struct change_t:
     uint32_t before
     uint32_t after
     uint32_t relation
-
-
-ctypedef struct changes_t:          # what a batch of events did, in order; grows as needed
-    change_t* items
-    size_t count
-    size_t capacity

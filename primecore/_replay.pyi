@@ -4,4 +4,6 @@ from collections.abc import Callable
 
 from primecore._pipeline import Pipeline
 
-def replay(writer: Pipeline, until: int, progress: Callable[[int], object] | None = None) -> None: ...
+def replay(
+    writer: Pipeline, until: int, progress: Callable[[int], object] | None = None, latest_us: int | None = None
+) -> None: ...

@@ -1,36 +1,48 @@
 # Replay: the log's events into the tables, a slice at a time: read and decoded without the GIL, folded with it.
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
 from primecore._buffers cimport scratch_reset
+from primecore._event cimport event_t
 from primecore._json cimport SCAN_OK
 from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline
 from primecore._scan cimport decode_trusted
 
 
-def replay(Pipeline writer not None, uint64_t until, progress=None):
-    """Folds the log's events from behind the last folded one up to `until`.
+def replay(Pipeline writer not None, uint64_t until, progress=None, latest_us=None):
+    """Folds the log's events from behind the last folded one up to `until`; with `latest_us` only those up to that time.
 
     `progress(position)` hears of it now and then. Raises CorruptLog where the log does not hold what it promises.
     """
     cdef uint64_t position = writer.graph.applied_position + 1
-    cdef size_t count
+    cdef int64_t latest = INT64_MAX if latest_us is None else latest_us
+    cdef size_t count, scanned
     cdef int status
     with writer.lock:
         while position <= until:
             with nogil:
                 scratch_reset(&writer.scratch)
                 count = SLICE if until - position + 1 > SLICE else <size_t>(until - position + 1)
-                count = writer.wal.scan(position, writer.events, <uint32_t>count)
+                scanned = writer.wal.scan(position, writer.events, <uint32_t>count)
+                count = scanned if latest == INT64_MAX else keep_until(writer.events, scanned, latest)
                 status = replay_slice(writer, count)
-            if count == 0 or status != STEP_OK:
+            if scanned == 0 or status != STEP_OK:
                 raise writer.log.unreadable(position)
             writer.fold(writer.events, count)
-            position += count
+            position += scanned
             if progress is not None and (position & 0x3FFF) < SLICE:
                 progress(position - 1)
         writer.space_dimensions = writer.graph.vectors.space_dimensions
         writer.graph.reclaim()
+
+
+cdef size_t keep_until(event_t* events, size_t count, int64_t latest_us) noexcept nogil:
+    cdef size_t i, kept = 0
+    for i in range(count):
+        if events[i].time_us <= latest_us:
+            events[kept] = events[i]
+            kept += 1
+    return kept
 
 
 cdef int replay_slice(Pipeline writer, size_t count) noexcept nogil:

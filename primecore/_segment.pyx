@@ -15,13 +15,20 @@ from primecore._record cimport (RECORD_BATCH, RECORD_FINE, RECORD_POSITION, chai
 
 from primecore._record import FAULT_WORDS
 
+cdef enum:
+    MAX_SEGMENT_BYTES = 1 << 30     # a header that says more is not ours; a file is made as long as its header says
+
+
 cdef extern from "atomics.h" nogil:
     void store_release_u64(uint64_t*, uint64_t)
 
 cdef extern from *:
     """
-    /* Offset of the end of the last byte that is not zero in [from, to), or `from`. Both are multiples of 8. */
+    /* Offset of the end of the last byte that is not zero in [from, to), or `from`, a multiple of 8. A file that was
+     * cut short may end anywhere. */
     static uint64_t end_of_bytes(const char *data, uint64_t from, uint64_t to) {
+        for (; to > from && to % 8; to--)
+            if (data[to - 1]) return to;
         while (to > from) {
             uint64_t word;
             memcpy(&word, data + to - 8, 8);
@@ -196,7 +203,8 @@ cdef class Segment:
         """Write `header` (a SegmentHeader) into zeroed memory and give the empty segment."""
         cdef Segment self = Segment.__new__(Segment)
         cdef segment_header_t* c_header = <segment_header_t*>mapping.c_mapping.data
-        if mapping.c_mapping.bytes < HEADER_BYTES + RECORD_BYTES or header.segment_bytes != mapping.c_mapping.bytes:
+        if not HEADER_BYTES + RECORD_BYTES <= mapping.c_mapping.bytes <= MAX_SEGMENT_BYTES or \
+                header.segment_bytes != mapping.c_mapping.bytes:
             raise ValueError(f"a segment cannot have {mapping.c_mapping.bytes} bytes")
         memset(c_header, 0, HEADER_BYTES)
         memcpy(c_header.magic, b"PRIMEWAL", 8)
@@ -228,6 +236,8 @@ cdef class Segment:
             raise ValueError("the header's checksum does not hold")
         if header.format_version != FORMAT_VERSION or header.header_bytes != HEADER_BYTES:
             raise ValueError(f"format {header.format_version} is not known here (this is {FORMAT_VERSION})")
+        if not HEADER_BYTES + RECORD_BYTES <= header.segment_bytes <= MAX_SEGMENT_BYTES or header.segment_bytes % 8:
+            raise ValueError(f"a segment cannot have {header.segment_bytes} bytes, as the header says")
         self._map(mapping, SegmentHeader(
             bytes(header.store_uuid[:16]), header.segment_id, header.base_position, header.previous_bytes,
             bytes(header.previous_chain[:16]), header.salt, header.segment_bytes, header.created_us))
@@ -303,7 +313,7 @@ cdef class Segment:
 
     def end_of_bytes(self) -> int:
         """Offset behind the last byte that is not zero, at least the tail."""
-        cdef uint64_t end, room = self.c_segment.mapping.bytes & ~<uint64_t>7
+        cdef uint64_t end, room = self.c_segment.mapping.bytes
         with nogil:
             end = end_of_bytes(self.c_segment.mapping.data, self.c_segment.tail, room)
         return end

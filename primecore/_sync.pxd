@@ -17,6 +17,11 @@ cdef extern from "<pthread.h>" nogil:
         pass
 
 
+cdef extern from "threads.h" nogil:
+    ctypedef struct gate_t:
+        uint32_t word
+
+
 cdef enum sync_mode:
     SYNC_INTERVAL = 0       # at the latest interval_us after the first unsynced append; at once when someone waits
     SYNC_ALWAYS = 1         # the same: its callers always wait
@@ -34,10 +39,17 @@ ctypedef struct sync_t:
     pthread_mutex_t lock
     pthread_mutex_t chain_lock          # guards chains, and promises against settle(); never taken while `lock` is held
     pthread_cond_t wake                 # the sync thread sleeps on it
-    pthread_cond_t done                 # those who wait for durability
+    pthread_cond_t idle                 # sync_stop waits for a sync that a waiter runs
+    gate_t[2] covered                   # those whom this round's sync covers, and those who wait for the next one's
     pthread_cond_t work                 # the helper thread
     pthread_t thread
     int running
+    int syncing                         # a sync runs: the thread's, or that of a waiter who was alone
+    int waiters
+    uint64_t round                      # number of the sync that runs, or comes next
+    uint64_t covering                   # the position that the running sync covers
+    int64_t awake_at_us                 # when the thread looks again by itself; 0: when it is woken
+    int64_t promise_since_us            # first sync since the last promise; 0: none
     int stopping
     int mode                            # sync_mode
     int error                           # errno of the failure that poisoned the log, else 0
@@ -54,6 +66,7 @@ ctypedef struct sync_t:
     int prepare_wanted                  # shared
     int seal_wanted
     mapping_t* directory
+    mapping_t* live                     # LIVE, or NULL
     segment_t** segments                # Wal's
     uint32_t* segment_count             # Wal's, shared
     uint64_t* committed_position        # Wal's, shared

@@ -10,6 +10,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._event cimport event_t
+from primecore._mapping cimport mapping_t
 from primecore._segment cimport Segment, segment_t
 from primecore._sync cimport sync_t
 
@@ -60,7 +61,9 @@ cdef class Wal:
     cdef sync_t sync
     cdef bint sync_ready
     cdef bint in_memory                         # no disk: what is committed is durable
+    cdef bint write_failed                      # the append that met the failure has not been told yet
     cdef list kept                              # the Segment objects
+    cdef mapping_t* live                        # LIVE, where readers in other processes look; NULL: there are none
     cdef int state                              # 0: takes appends; else the wal_status that append answers
     cdef int fork_generation
     cdef uint64_t tail                          # of the active segment, with an open batch

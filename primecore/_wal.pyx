@@ -10,6 +10,7 @@ import os
 
 from primecore._event cimport event_t
 from primecore._format cimport FLAG_BATCH_FIRST, FLAG_IN_BATCH, RECORD_BYTES, record_t
+from primecore._live cimport live_committed
 from primecore._mapping cimport WRITTEN_FILE, mapping_write
 from primecore._record cimport (chain_extend, commit_write, record_check, record_length, record_publish, record_read,
                                 record_size, record_write)
@@ -130,6 +131,7 @@ cdef class Wal:
         if segment.mapping.kind == WRITTEN_FILE and not self.batch_offset:
             error = mapping_write(segment.mapping, self.tail, size)
             if error:
+                self.write_failed = True
                 sync_poison(&self.sync, error)
                 return WAL_POISONED
         self.tail += size
@@ -145,6 +147,8 @@ cdef class Wal:
         segment.event_count = self.last_position - segment.base_position + 1
         store_release_u64(&segment.tail, self.tail)
         store_release_u64(&self.committed_position, self.last_position)
+        if self.live != NULL:
+            live_committed(self.live, self.last_position)
         if self.in_memory:
             store_release_u64(&self.durable_position, self.last_position)
         elif load_acquire_i64(&self.sync.unsynced_since_us) == 0:
@@ -194,6 +198,7 @@ cdef class Wal:
         if segment.mapping.kind == WRITTEN_FILE:
             error = mapping_write(segment.mapping, begun, self.tail - begun)
             if error:
+                self.write_failed = True
                 sync_poison(&self.sync, error)
                 return WAL_POISONED
         self.batch_offset = 0
@@ -248,7 +253,9 @@ cdef class Wal:
         segment = self.segment_of(first)
         while segment != NULL and count < capacity and position <= last:
             at = segment_locate(segment, position) if at == NULL else segment_next_event(segment, at)
-            if at == NULL or (<const record_t*>at).position != position:
+            # Behind the tail there may be what was never committed, or moved on to the next segment: the walk stops.
+            if at == NULL or at >= segment.mapping.data + load_acquire_u64(&segment.tail) or \
+                    (<const record_t*>at).position != position:
                 # The end of this segment: the next one has the position at its beginning.
                 at = NULL
                 if segment == self.segment_of(position):

@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 import os
 
 from primecore._format cimport HEADER_BYTES, RECORD_BYTES, record_t
+from primecore._live cimport Live
 from primecore._mapping cimport Mapping
 from primecore._record cimport record_length, record_reseed
 from primecore._segment cimport Segment, segment_chain, segment_note, segment_t
@@ -63,6 +64,12 @@ def adopt(Wal wal not None, list segments not None, *, bint writable, bint in_me
         wal.use(&segment.c_segment)
         wal.sync.first_unsynced = wal.segment_count - 1
     wal.state = WAL_OK if writable else WAL_READ_ONLY
+
+
+def publish(Wal wal not None, Live live not None) -> None:
+    """Tell readers in other processes from now on how far the log goes. Before appends and the sync thread begin."""
+    wal.kept.append(live)
+    wal.live = wal.sync.live = &live.mapping.c_mapping
 
 
 def extend(Wal wal not None, Segment segment not None) -> None:
@@ -165,6 +172,13 @@ def ask_to_seal(Wal wal not None) -> None:
 def poison(Wal wal not None, int error) -> None:
     """Let no further append through."""
     sync_poison(&wal.sync, error)
+
+
+def take_write_failure(Wal wal not None) -> bool:
+    """Whether the append that fails now is the one whose write failed: its event may be in the log. True only once."""
+    cdef bint failed = wal.write_failed
+    wal.write_failed = False
+    return failed
 
 
 def stop(Wal wal not None) -> None:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 from primecore.errors import InvalidArgument
 
 Fsync = Literal["interval", "always", "never"]
+ImportFormat = Literal["prime", "mcp-memory", "allsource"]
 
 DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"
@@ -26,6 +27,7 @@ class Settings(NamedTuple):
     fsync_interval_ms: int
     embedder: object
     exact_vectors: int
+    via_owner: bool = False
 
 
 def settings(
@@ -37,6 +39,7 @@ def settings(
     fsync_interval_ms: int = FSYNC_INTERVAL_MS,
     embedder: object = None,
     exact_vectors: int = EXACT_VECTORS,
+    via_owner: bool = False,
 ) -> Settings:
     """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Without an embedder:
     PRIME_EMBEDDER. Raises InvalidArgument."""
@@ -54,4 +57,6 @@ def settings(
     where = None if path == MEMORY else Path(path).expanduser().absolute()
     if where is None and read_only:
         raise InvalidArgument("read_only: a store in memory has no other process to read it")
-    return Settings(where, read_only, create, fsync, fsync_interval_ms, embedder, exact_vectors)  # type: ignore[arg-type]  # checked above
+    if via_owner and read_only:
+        raise InvalidArgument("via_owner: writes are handed to the owner, and a read_only store takes none")
+    return Settings(where, read_only, create, fsync, fsync_interval_ms, embedder, exact_vectors, via_owner)  # type: ignore[arg-type]  # checked above

@@ -53,8 +53,8 @@ class Waiting(NamedTuple):
 class Embeds(Writes):
     """What an open store can be told and asked about meaning."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def _use(self, engine: Engine) -> None:
+        super()._use(engine)
         self._vectors = engine.views.vectors
         self._chosen: Embedder | None = None
         self._choosing = threading.Lock()

@@ -8,11 +8,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from primecore import _replay
 from primecore._dedupe import Dedupe
 from primecore._facts import EventReader
+from primecore._follow import Follow
 from primecore._pipeline import Pipeline
 from primecore.config import Settings
 from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound, StorePoisoned
@@ -52,21 +54,70 @@ class Engine:
             self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, self._torn)
             _replay.replay(self.pipeline, self.log.wal.last_position, progress)
             self.events = EventReader(self.log)
+            self.follow = self._following()
             self.runner = Runner(lambda: self.views.position, self.events.read)
         except BaseException:
             self.log.close()
             raise
         _open_engines.add(self)
 
+    def _following(self) -> Follow | None:
+        if not self.settings.read_only or self.log.live is None:
+            return None
+        follow = Follow(self.pipeline, self.views.reader, self.log, self._lock, self.log.live, self.log.live_epoch)
+        follow.begin()
+        return follow
+
     @property
     def position(self) -> int:
         """The applied position: every view shows the events up to it."""
+        if self.follow is not None and self._refusal is None:
+            self.views.reader.look()
         return self.views.position
 
+    @property
+    def durable_position(self) -> int:
+        """Every event up to it survives power loss."""
+        return self.log.durable_position
+
     def check(self) -> None:
-        """Raises StoreClosed or StoreForked where the store may not be used any more."""
+        """Where another process owns the store, takes in what that has appended.
+
+        Raises StoreClosed or StoreForked where the store may not be used any more.
+        """
         if self._refusal is not None:
             raise self._refusal
+        if self.follow is not None:
+            self.views.reader.look()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Keeps the tables as they are for a while: nothing is folded."""
+        with self._lock:
+            self.views.reader.hold(True)
+            try:
+                yield
+            finally:
+                self.views.reader.hold(False)
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing keeps the store from being used."""
+        return self._refusal is None
+
+    def accept(self, epoch: int) -> bool:
+        """A follower: go on under another owner, whose epoch this is; False where what was read is not there any more.
+
+        Raises StorageFailure.
+        """
+        with self._lock:
+            return self.follow is not None and self.follow.accept(epoch)
+
+    def succeed(self, old: Engine, same_log: bool) -> None:
+        """Takes the place of `old`, which goes on answering reads that have begun."""
+        self.runner.adopt(old.runner, same_log)
+        old.views.words.stop()
+        old.views.reader.succeed(self.views.reader)
 
     def refuse(self, error: PrimeError) -> None:
         """From now on every use raises `error`."""
@@ -89,7 +140,7 @@ class Engine:
             result = read()
             if self.views.graph.stamp == before:
                 return result
-        with self._lock:
+        with self.still():
             return read()
 
     def untorn_look(self, read: Callable[[], Result | None]) -> Result:
@@ -102,7 +153,7 @@ class Engine:
             result = read()
             if result is not None:
                 return result
-        with self._lock:
+        with self.still():
             while (result := read()) is None:
                 self.check()
             return result
@@ -124,13 +175,13 @@ class Engine:
         """
         self.check()
         self.log.wait_durable(self.position if position is None else position, timeout)
-        return int(self.log.wal.durable_position)
+        return self.log.durable_position
 
     def digest(self) -> tuple[int, str]:
         """(position, hash) of the content of all projections kept at once."""
         self.check()
-        with self._lock:
-            return self.position, digest_of(self.views)
+        with self.still():
+            return self.views.position, digest_of(self.views)
 
     def replay(self, to: int | None, compare: bool, progress: Progress | None) -> ReplayReport:
         """Folds the log anew into fresh views, up to `to` or to the end."""
@@ -156,6 +207,15 @@ class Engine:
             live_digest=None if live is None else live[1],
             equal=None if live is None else live[1] == digest,
         )
+
+    def fold(self, until: int, latest_us: int | None) -> Views:
+        """Views of the past: of the events up to `until`, and of those only that are not later than a time."""
+        self.check()
+        views = Views()
+        _replay.replay(
+            Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None), until, None, latest_us
+        )
+        return views
 
     def close(self) -> None:
         """Makes everything durable and lets go of it.
@@ -186,6 +246,7 @@ def digest_of(views: Views) -> str:
 def _refuse_after_fork() -> None:
     # The child has the parent's tables and mappings but neither its threads nor its lock.
     for engine in list(_open_engines):
+        engine.log.disown()
         engine.refuse(
             StoreForked(
                 "this store belongs to the parent process",

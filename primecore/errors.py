@@ -203,9 +203,17 @@ class StorePoisoned(EnvironmentFailure):
 
 
 class OutcomeUnknown(EnvironmentFailure):
-    """A write or sync failed while this call waited: whether its event survives is known only after reopening."""
+    """A write or sync failed while this call waited, or the owner of the store did not answer it.
+
+    Whether its events survive is not known yet. `event_ids` are the ids that they have or will have: the same write
+    with the same `event_id` is safe to repeat. Empty where the caller gave none and nothing was sent.
+    """
 
     code = "outcome_unknown"
+
+    def __init__(self, message: str, *, hint: str = "", event_ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.event_ids = event_ids
 
 
 class DiskFull(EnvironmentFailure):

@@ -32,6 +32,25 @@ def loads(text: bytes) -> Any:
     return json.loads(text, parse_float=_number, parse_int=_integer)
 
 
+def loads_strict(text: bytes) -> Any:
+    """The value of JSON text that nobody checked: one way to read it, or ValueError (RecursionError where too deep)."""
+    return json.loads(
+        text.decode(), parse_float=_number, parse_int=_integer, parse_constant=_refuse, object_pairs_hook=_unique
+    )
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return found
+
+
 def dumps(value: Any) -> str:
     """`value` as JSON on one line.
 

@@ -14,7 +14,10 @@ from primecore.storage import Storage
 
 
 class Found(NamedTuple):
-    """The segments that hold, and what stands behind them. `later` names files that lie wholly behind the end."""
+    """The segments that hold, and what stands behind them. `later` names files that lie wholly behind the end.
+
+    `leftovers` are segments with bytes behind their end although another segment follows: of a batch that was moved on.
+    """
 
     segments: list[Segment]
     last_time_us: int
@@ -22,6 +25,7 @@ class Found(NamedTuple):
     clean: bool
     end: Ending | None
     later: list[str]
+    leftovers: list[Segment]
 
 
 class Ending(NamedTuple):
@@ -58,6 +62,7 @@ class Finder:
         self.promised = manifest.durable_position
         self.clean = False
         self.ending: Ending | None = None
+        self.leftovers: list[Segment] = []
         self._seen: tuple[tuple[int, int], int] = ((0, 0), 0)
 
     def find(self) -> Found:
@@ -97,7 +102,7 @@ class Finder:
             ending = Ending(file, offset, last + 1, reason, True)
         self.ending = ending
         self._remember()
-        return Found(self.segments, self.last_time_us, self.promised, self.clean, ending, later)
+        return Found(self.segments, self.last_time_us, self.promised, self.clean, ending, later, self.leftovers)
 
     @property
     def last_position(self) -> int:
@@ -108,15 +113,30 @@ class Finder:
         """As far as promises tell, of what was found."""
         return min(self.promised, self.last_position)
 
-    def follow(self) -> list[Segment] | None:
+    def still_holds(self, checksum: int) -> bool:
+        """For a reader: whether all that was found is there, its last event with this checksum. Raises OSError."""
+        if not self.segments:
+            return False
+        last = self.segments[-1]
+        try:
+            identity = self.storage.identity(self._path(segment_name(last.base_position)))
+        except FileNotFoundError:
+            return False
+        held = next((segment for segment in reversed(self.segments) if segment.event_count), None)
+        if held is not None and held.last_checksum() != checksum:
+            return False
+        return not last.event_count or identity == self._seen[0]
+
+    def follow(self, same_owner: bool = False) -> list[Segment] | None:
         """For a reader: move on to what the owner wrote since; gives the segments that came.
 
+        `same_owner`: nobody recovered the log since, so that what was read is there.
         None: what was read is not in the log any more, and `find` must begin anew. Raises OSError.
         """
         added: list[Segment] = []
         if not self.segments or (self.ending and self.ending.damaged):
             return added
-        if not self._still_there():
+        if not same_owner and not self._still_there():
             return None
         while True:
             last = self.segments[-1]
@@ -220,6 +240,8 @@ class Finder:
             self.last_time_us = walk.last_time_us
             self.promised = max(self.promised, walk.promised_position)
             if number + 1 < len(names) and self._continues(segment, names[number + 1]):
+                if self.writable and segment.end_of_bytes() > segment.tail:
+                    self.leftovers.append(segment)
                 continue
             self.clean = not walk.fault and segment.clean_bytes == segment.tail
             if walk.fault:
@@ -229,7 +251,8 @@ class Finder:
                 raise self._stop(name, segment.tail, reason, damaged=False)
             if number + 1 < len(names):
                 raise self._stop(name, segment.tail, "the records end before the next segment begins", damaged=False)
-            if self.writable and not self.clean and segment.end_of_bytes() > segment.tail:
+            # Also behind a clean mark: power loss may have taken the word that it holds no more, and kept later bytes.
+            if self.writable and segment.end_of_bytes() > segment.tail:
                 raise self._stop(name, segment.tail, "bytes of a record that was cut off", damaged=False)
 
     def _link(self, name: str, segment: Segment) -> None:

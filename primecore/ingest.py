@@ -1,4 +1,7 @@
-"""Feeds lines of a file or stream to the write path: opening, unpacking, cutting into chunks, refused lines."""
+"""Feeds lines of a file or stream to a write path: opening, unpacking, cutting into chunks, refused lines.
+
+Knows lines; not whether this process takes them in or another one.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, get_args
 
-from primecore import _lines
 from primecore._lines import Source
-from primecore._pipeline import Pipeline
 from primecore.errors import InvalidArgument, InvalidEvent, PrimeError, StorageFailure
 from primecore.model import IngestReport
 
@@ -23,6 +24,10 @@ BOM = b"\xef\xbb\xbf"
 
 OnError = Literal["stop", "skip", "quarantine"]
 Progress = Callable[[int, int | None, int], None]
+# Takes in whole lines of a chunk from an offset on, until its end or a refused line, as _lines.ingest() does.
+Take = Callable[[memoryview, int, Source], int]
+# Makes everything that was taken in durable; the position that reads then show at least.
+Settle = Callable[[], int]
 
 
 class Readable(Protocol):
@@ -32,12 +37,12 @@ class Readable(Protocol):
 
 
 class Ingest:
-    """One run over one source. `flush` makes what was appended durable."""
+    """One run over one source."""
 
     def __init__(
         self,
-        pipeline: Pipeline,
-        flush: Callable[[], object],
+        take: Take,
+        settle: Settle,
         *,
         on_error: str = "stop",
         quarantine: str | os.PathLike[str] | None = None,
@@ -47,8 +52,8 @@ class Ingest:
             raise InvalidArgument(f"on_error: expected one of {', '.join(get_args(OnError))}, found {on_error!r}")
         if (on_error == "quarantine") != (quarantine is not None):
             raise InvalidArgument("quarantine: expected a file exactly when on_error is 'quarantine'")
-        self._pipeline = pipeline
-        self._flush = flush
+        self._take = take
+        self._settle = settle
         self._on_error = on_error
         self._quarantine_path = quarantine
         self._quarantine: BinaryIO | None = None
@@ -74,18 +79,14 @@ class Ingest:
             try:
                 self._feed(stream, lines, measure)
             except PrimeError as error:
-                self._flush()
-                error.report = self._report(lines)  # type: ignore[attr-defined]  # what was done until then
+                error.report = self._report(lines, self._settle())  # type: ignore[attr-defined]  # what was done
                 raise
-        self._flush()
-        return self._report(lines)
+        return self._report(lines, self._settle())
 
-    def _report(self, lines: Source) -> IngestReport:
+    def _report(self, lines: Source, position: int) -> IngestReport:
         seconds = time.perf_counter() - self._begun
         rate = lines.appended / seconds if seconds > 0 else 0.0
-        return IngestReport(
-            lines.read, lines.appended, lines.duplicates, lines.refused, rate, self._pipeline.graph.applied_position
-        )
+        return IngestReport(lines.read, lines.appended, lines.duplicates, lines.refused, rate, position)
 
     def _feed(self, stream: Readable, lines: Source, measure: Measure | None) -> None:
         chunks = Chunks(stream, lines.name)
@@ -98,7 +99,7 @@ class Ingest:
                 self._refuse(lines, bytes(chunk))
                 continue
             while offset < len(chunk):
-                offset = _lines.ingest(self._pipeline, chunk, offset, lines)
+                offset = self._take(chunk, offset, lines)
                 if lines.error is not None:
                     self._refuse(lines, bytes(chunk[lines.bad_start : lines.bad_end]))
             if self._progress is not None:
@@ -237,6 +238,11 @@ def _open(stack: ExitStack, path: Path) -> tuple[Readable, Measure]:
     if path.suffix == ".zst":
         return stack.enter_context(_Zst(path)), lambda: (0, None)
     return raw, measure
+
+
+def open_source(stack: ExitStack, path: Path) -> Readable:
+    """A file to read lines from, unpacked where its name ends in .gz or .zst; `stack` closes it."""
+    return _open(stack, path)[0]
 
 
 class _Gzip:

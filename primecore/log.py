@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from primecore import _wal_control as control
-from primecore import lock, manifest, recovery
+from primecore import live, lock, manifest, recovery
+from primecore._live import Live
 from primecore._wal import Wal
 from primecore.errors import (
     CorruptLog,
@@ -41,6 +42,7 @@ from primecore.storage import MAPPED_FILESYSTEMS, NETWORK_FILESYSTEMS, RealStora
 
 SYNC_MODES = {"interval": 0, "always": 1, "never": 2}
 WAIT_SLICE_US = 100_000  # so that Ctrl-C interrupts a wait
+READ_ATTEMPTS = 5
 
 
 class LogStats(NamedTuple):
@@ -67,8 +69,12 @@ class Log:
         self.recovery: RecoveryReport | None = facts["report"]
         self._segments = segments
         self._finder: Finder | None = facts["finder"]
+        self.live: Live | None = facts["live"]
+        self.live_epoch: int = facts["live_epoch"]  # as it stood before a reader read anything
+        self._live_identity: int = facts["live_identity"]
         self.generation = 0
         self._closed = False
+        self._told = False  # somebody heard that a write or sync failed
         # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
         self._finalizer = weakref.finalize(self, segments.close)
 
@@ -126,6 +132,9 @@ class Log:
             "store_uuid": segments.store_uuid.hex(),
             "report": None,
             "finder": None,
+            "live": None,
+            "live_epoch": 0,
+            "live_identity": 0,
         }
         return cls(wal, None, segments, **facts)
 
@@ -134,10 +143,28 @@ class Log:
         known = manifest.load(storage, directory) if storage.is_directory(directory) else None
         if known is None:
             raise _not_found(directory)
-        finder = Finder(storage, directory, known, writable=False, written=False)
-        wal = _reader_wal(finder)
+        identity = live.identity(storage, directory)
+        page = live.of_reader(storage, directory, bytes.fromhex(known.store_uuid))
+        epoch = page.epoch if page is not None else 0
+        for _ in range(READ_ATTEMPTS):
+            finder = Finder(storage, directory, known, writable=False, written=False)
+            wal = _reader_wal(finder)
+            again = manifest.load(storage, directory)
+            # What the manifest named may have been replaced while it was read: damage counts if it still names that.
+            if again is None or again == known or finder.ending is None or not finder.ending.damaged:
+                break
+            known = again
         report = recovery.describe(finder.ending, finder.last_position - known.first_position + 1)
-        facts = {"fsync": fsync, "read_only": True, "store_uuid": known.store_uuid, "report": report, "finder": finder}
+        facts = {
+            "fsync": fsync,
+            "read_only": True,
+            "store_uuid": known.store_uuid,
+            "report": report,
+            "finder": finder,
+            "live": page,
+            "live_epoch": epoch,
+            "live_identity": identity,
+        }
         return cls(wal, directory, MemorySegments(wal, SegmentSizes()), **facts)
 
     @classmethod
@@ -161,7 +188,11 @@ class Log:
                 f"{directory} is on a network file system ({kind})",
                 hint="such systems lose locks and syncs: use a local disk, or force it",
             )
-        written = backend == "pwrite" or (backend == "auto" and kind not in MAPPED_FILESYSTEMS)
+        # Where each append waits for the disk, pwrite is the faster way: the first write to a mapped page after a sync
+        # has the file system journal it, and fdatasync then waits for the journal too (ext4: 1.5 times as long).
+        written = backend == "pwrite" or (
+            backend == "auto" and (fsync == "always" or kind not in MAPPED_FILESYSTEMS)
+        )
         held = lock.acquire(storage, directory)
         try:
             known = manifest.load(storage, directory)
@@ -169,7 +200,19 @@ class Log:
                 if not create:
                     raise _not_found(directory)
                 known = create_store(storage, directory, sizes)
-            finder, report = recovery.recover(storage, directory, known, written)
+            pages: list[Live] = []
+
+            def announce() -> None:
+                pages.append(live.of_owner(storage, directory, bytes.fromhex(known.store_uuid), written=written))
+                pages[0].begin()
+
+            try:
+                finder, report = recovery.recover(storage, directory, known, written, announce)
+            except BaseException:
+                for page in pages:
+                    page.settle(page.committed_position, page.durable_position)  # readers look for themselves
+                raise
+            page = pages[0]
             wal = Wal()
             segments = FileSegments(
                 wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs"
@@ -181,11 +224,22 @@ class Log:
                 last_time_us=finder.last_time_us,
                 durable_position=finder.last_position,
             )
+            page.settle(finder.last_position, finder.last_position)
+            control.publish(wal, page)
             segments.start(SYNC_MODES[fsync], int(fsync_interval_ms * 1000))
         except BaseException:
             held.close()
             raise
-        facts = {"fsync": fsync, "read_only": False, "store_uuid": known.store_uuid, "report": report, "finder": None}
+        facts = {
+            "fsync": fsync,
+            "read_only": False,
+            "store_uuid": known.store_uuid,
+            "report": report,
+            "finder": None,
+            "live": page,
+            "live_epoch": page.epoch,
+            "live_identity": 0,
+        }
         return cls(wal, directory, segments, **facts)
 
     # --- the writer
@@ -201,12 +255,18 @@ class Log:
         try:
             self._segments.make_room(nbytes)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if self.wal.status == "ok" and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(
                     f"no room for the next segment of {self.path}: {os.strerror(error.errno)}",
                     hint="nothing was written; free some space and try again",
                 ) from error
+            if self.wal.status == "ok" and error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+                raise StorageFailure(
+                    f"no next segment for {self.path}: {os.strerror(error.errno)}",
+                    hint="nothing was written; give the process more memory or files and try again",
+                ) from error
             control.poison(self.wal, error.errno or errno.EIO)
+            self._told = True
             raise _failure(error, self.path or "") from error
 
     def refusal(self) -> PrimeError:
@@ -217,15 +277,24 @@ class Log:
         if status == "closed" or self._closed:
             return StoreClosed("the store was closed")
         if status == "poisoned":
-            what = os.strerror(self.wal.error)
-            return StorePoisoned(
-                f"an earlier write or sync of {self.path} failed ({what})",
-                hint=f"events up to position {self.wal.durable_position} are safe; "
-                "reading goes on; mend the disk, then open the store again",
-            )
+            self._told = True
+            if control.take_write_failure(self.wal):
+                return OutcomeUnknown(
+                    f"writing to {self.path} failed ({_why(self.wal.error)})",
+                    hint="whether this event survives is known after the store is opened again",
+                )
+            return self._poisoned()
         if status == "read-only":
             return InvalidArgument("the store was opened read-only", hint="open it without read_only=True to write")
         return EnvironmentFailure(f"the log is {status}")
+
+    def _poisoned(self) -> StorePoisoned:
+        self._told = True
+        return StorePoisoned(
+            f"an earlier write or sync of {self.path} failed ({_why(self.wal.error)})",
+            hint=f"events up to position {self.wal.durable_position} are safe; "
+            "reading goes on; mend the disk, then open the store again",
+        )
 
     def unreadable(self, position: int) -> PrimeError:
         """The error that says why the event at `position` cannot be read."""
@@ -261,7 +330,7 @@ class Log:
                 f"position {position} is not in the log yet, which ends at {self.wal.committed_position}"
             )
         if self.wal.status == "poisoned":
-            raise self.refusal()
+            raise self._poisoned()
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             left_us = WAIT_SLICE_US if until is None else int(min(WAIT_SLICE_US, (until - time.monotonic()) * 1e6))
@@ -269,8 +338,9 @@ class Log:
             if result == 0:
                 return True
             if result < 0:
+                self._told = True
                 raise OutcomeUnknown(
-                    f"syncing {self.path} failed ({os.strerror(-result)}) while position {position} waited",
+                    f"syncing {self.path} failed ({_why(-result)}) while position {position} waited",
                     hint="whether it survives is known after the store is opened again",
                 )
             if self._closed:
@@ -280,17 +350,44 @@ class Log:
 
     # --- readers
 
-    def refresh(self) -> int:
+    @property
+    def durable_position(self) -> int:
+        """Every event up to it survives power loss; of a reader: as far as the owner has said so."""
+        if self.read_only and self.live is not None:
+            return int(max(self.wal.durable_position, min(self.live.durable_position, self.wal.last_position)))
+        return int(self.wal.durable_position)
+
+    def still_holds(self, checksum: int) -> bool:
+        """Read-only logs, under a new owner: whether all that was read is in the log still.
+
+        `checksum` is that of the last event that was read. Raises StorageFailure.
+        """
+        try:
+            return self._finder is None or self._finder.still_holds(checksum)
+        except OSError as error:
+            raise _failure(error, self.path or "") from error
+
+    def has_moved(self) -> bool:
+        """Read-only logs: whether the store has another LIVE than this one looks at. Raises StorageFailure."""
+        if self._finder is None:
+            return False
+        try:
+            return live.identity(self._finder.storage, self.path or "") != self._live_identity
+        except OSError as error:
+            raise _failure(error, self.path or "") from error
+
+    def refresh(self, same_owner: bool = False) -> int:
         """Read-only logs: take in what the owner appended since; gives the last position.
 
-        Where the owner recovered to an end before what this log has read, `wal` is a new one and `generation` rose:
-        everything read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
+        With `same_owner` the caller knows that nobody has recovered the log since it was read last. Else, where the
+        owner recovered to an end before what this log has read, `wal` is a new one and `generation` rose: everything
+        read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
         """
         self._check()
         if self._finder is None:
             return int(self.wal.last_position)
         try:
-            added = self._finder.follow()
+            added = self._finder.follow(same_owner)
             if added is None:
                 return self._read_anew(self._finder)
         except OSError as error:
@@ -320,11 +417,15 @@ class Log:
             wal_bytes=sum(segment.tail for segment in segments),
             allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
             segments=len(segments),
-            durable_position=self.wal.durable_position,
+            durable_position=self.durable_position,
             oldest_unsynced_ms=age_us / 1000,
             worst_unsynced_ms=worst_us / 1000,
             syncs=syncs,
         )
+
+    def disown(self) -> None:
+        """In a forked child: let go of the lock, which else outlives the parent. The parent keeps it."""
+        self._segments.disown()
 
     def close(self) -> None:
         """Bring everything to stable storage and let go of the store. May be called again.
@@ -339,6 +440,12 @@ class Log:
             self._segments.close()
         except OSError as error:
             raise _failure(error, self.path or "") from error
+        if self.wal.error and not self._told and self.wal.committed_position > self.wal.durable_position:
+            raise OutcomeUnknown(
+                f"syncing {self.path} failed ({_why(self.wal.error)}) and the store was closed since",
+                hint=f"events up to position {self.wal.durable_position} are safe; "
+                f"whether those up to {self.wal.committed_position} survive is known after it is opened again",
+            )
 
     def __enter__(self) -> Log:
         return self
@@ -365,6 +472,10 @@ def _reader_wal(finder: Finder) -> Wal:
     control.adopt(wal, found.segments, writable=False, last_time_us=found.last_time_us)
     control.follow(wal, finder.last_position, finder.durable_position)
     return wal
+
+
+def _why(code: int) -> str:
+    return "its files were removed or cut short by somebody else" if code == errno.ESTALE else os.strerror(code)
 
 
 def _not_found(directory: str) -> StoreNotFound:

@@ -29,8 +29,8 @@ MIN_TOKENS = 32
 class Memories(Recalls):
     """What an agent says of facts, in its own words."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def _use(self, engine: Engine) -> None:
+        super()._use(engine)
         self._remembering = threading.Lock()  # between a look for the same fact and its append
 
     def remember(
@@ -51,7 +51,7 @@ class Memories(Recalls):
         metadata: Json | None = None,
         durable: bool = False,
     ) -> Remembered:
-        """Takes in a fact, in one atomic batch: a node with `text`, its vector, an edge for each link (relation, target).
+        """Takes in a fact, in one atomic batch: a node with `text`, its vector, a link to each (relation, target).
 
         Its id is made of its words, so the same fact (case, white space and Unicode form apart) is kept once; one whose
         vector is `near` (a cosine; None: do not ask) that of another node of its `type` is taken for that one. Then
@@ -133,7 +133,7 @@ class Memories(Recalls):
             if numbers is not None and definition != self._vectors.definitions:
                 raise VersionConflict("space:default", definition, self._vectors.definitions)
             versions += [None] * (len(batch) - 1)
-            answers = _batch.append_many(self._engine.pipeline, batch, versions, None, live)
+            answers = _batch.append_many(self._write_path(), batch, versions, None, live)
         return Remembered(node_id, True, None, False, edges, max(answer[0] for answer in answers))
 
     def _linked(
@@ -145,7 +145,7 @@ class Memories(Recalls):
         edges = self._edges(batch, node_id, [it for it in dict.fromkeys(links) if it not in there], said)
         position = self._engine.position
         if batch:
-            answers = _batch.append_many(self._engine.pipeline, batch, [None] * len(batch), [True] * len(batch))
+            answers = _batch.append_many(self._write_path(), batch, [None] * len(batch), [True] * len(batch))
             position = max(answer[0] for answer in answers)
         return Remembered(node_id, False, similarity, False, edges, position)
 
@@ -201,7 +201,7 @@ class Memories(Recalls):
                 if self._engine.views.nodes.node(own) is None:
                     batch.append(codec.prepare("prime.node.deleted", own, {}, None, None, metadata))
             answers = _batch.append_many(
-                self._engine.pipeline, batch, [None] * len(batch), [True] + [False] * (len(batch) - 1)
+                self._write_path(), batch, [None] * len(batch), [True] + [False] * (len(batch) - 1)
             )
         if durable or self._always:
             self._engine.wait_durable(max(answer[0] for answer in answers))

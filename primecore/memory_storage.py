@@ -25,11 +25,11 @@ class _Directory:
 
 
 class _Lock:
-    def __init__(self, locks: set[str], path: str) -> None:
-        self.locks, self.path = locks, path
+    def __init__(self, locks: dict[int, _File], file: _File) -> None:
+        self.locks, self.file = locks, file
 
     def close(self) -> None:
-        self.locks.discard(self.path)
+        self.locks.pop(id(self.file), None)
 
 
 class MemoryStorage:
@@ -37,15 +37,16 @@ class MemoryStorage:
 
     def __init__(self, *, room_bytes: int | None = None) -> None:
         self.directories: dict[str, _Directory] = {}
-        self.locks: set[str] = set()
+        self.locks: dict[int, _File] = {}
         self.room_bytes = room_bytes
 
     # --- names
 
     def make_directory(self, path: str) -> None:
         path = os.path.normpath(path)
-        if path not in self.directories:
+        while path not in self.directories:
             self.directories[path] = _Directory(Mapping.directory())
+            path = os.path.dirname(path)
 
     def is_file(self, path: str) -> bool:
         directory, name = os.path.split(os.path.normpath(path))
@@ -58,6 +59,9 @@ class MemoryStorage:
         return sorted(self._directory(path).now)
 
     def replace(self, source: str, target: str) -> None:
+        if self.is_directory(source):
+            self._replace_directory(os.path.normpath(source), os.path.normpath(target))
+            return
         file = self._file(source)
         here, name = self._place(source)
         there, new_name = self._place(target)
@@ -66,6 +70,14 @@ class MemoryStorage:
         else:
             self._change(there, {new_name: file})
             self._change(here, {name: None})
+
+    def _replace_directory(self, source: str, target: str) -> None:
+        # Directories are there as soon as they are made, and are durable: only their entries may be lost.
+        below = [path for path in self.directories if path == target or path.startswith(target + os.sep)]
+        if any(self.directories[path].now for path in below) or len(below) > 1:
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), target)
+        for path in [path for path in self.directories if path == source or path.startswith(source + os.sep)]:
+            self.directories[target + path[len(source) :]] = self.directories.pop(path)
 
     def remove(self, path: str) -> None:
         self._file(path)
@@ -105,6 +117,9 @@ class MemoryStorage:
     def read(self, path: str) -> bytes:
         return bytes(memoryview(self._file(path).content))
 
+    def read_around(self, path: str) -> tuple[bytes, int]:
+        return self.read(path), 0
+
     def write(self, path: str, data: bytes | memoryview) -> None:
         directory, name = self._place(path)
         self._change(directory, {name: _File(bytes(data))})
@@ -133,11 +148,20 @@ class MemoryStorage:
         self._file(path)
 
     def lock(self, path: str, note: bytes) -> _Lock:
-        if path in self.locks:
+        if self.is_held(path):
             raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), path)
         self.write(path, note)
-        self.locks.add(path)
-        return _Lock(self.locks, path)
+        file = self._file(path)
+        self.locks[id(file)] = file
+        return _Lock(self.locks, file)
+
+    def is_held(self, path: str) -> bool:
+        return self.is_file(path) and id(self._file(path)) in self.locks
+
+    def sync_file(self, path: str) -> None:
+        file = self._file(path)
+        if isinstance(file.content, Mapping):
+            file.content.sync()
 
     def identity(self, path: str) -> tuple[int, int]:
         file = self._file(path)

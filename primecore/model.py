@@ -231,3 +231,195 @@ class ReplayReport(NamedTuple):
     digest: str
     live_digest: str | None
     equal: bool | None
+
+
+class Finding(NamedTuple):
+    """What does not hold in a store's files. `severity` is "damage", or "note" for what the next opening mends itself.
+
+    `offset` is in bytes of `file`; `position` is the first event it concerns, 0 where it concerns none. `safe` says
+    what it does not touch, `next` what to do.
+    """
+
+    code: str
+    severity: str
+    file: str
+    offset: int
+    position: int
+    what: str
+    safe: str
+    next: str
+
+
+class VerifyReport(NamedTuple):
+    """What `verify` found. `ok` is false if any finding is damage or the digests differ.
+
+    `position` is the last event found, `durable_position` how far promises on disk reach. `digest` and
+    `replayed_digest` are None where projections were not compared.
+    """
+
+    ok: bool
+    path: str
+    events: int
+    position: int
+    durable_position: int
+    segments: int
+    bytes: int
+    seconds: float
+    bytes_per_second: float
+    findings: tuple[Finding, ...]
+    quarantine: tuple[str, ...]
+    digest: str | None
+    replayed_digest: str | None
+
+
+class LostRange(NamedTuple):
+    """Positions whose events could not be copied, and where they should have stood.
+
+    `intact` counts those among them that are whole but belong to a batch that is not.
+    """
+
+    first_position: int
+    last_position: int
+    file: str
+    offset: int
+    reason: str
+    intact: int
+
+
+class SalvageReport(NamedTuple):
+    """What `salvage` copied. Positions did not move: each lost one holds an event that says so.
+
+    `renumbered` counts events whose version changed because an earlier one of their entity is lost.
+    """
+
+    path: str
+    source: str
+    store_uuid: str
+    source_uuid: str
+    position: int
+    events: int
+    lost: int
+    lost_ranges: tuple[LostRange, ...]
+    torn_bytes: int
+    renumbered: int
+    left_out: tuple[str, ...]
+    report: str
+
+
+class BackupReport(NamedTuple):
+    """What `backup` did: the backup at `path` now holds every event up to `position`."""
+
+    path: str
+    store_uuid: str
+    position: int
+    segments: int
+    bytes: int
+    copied_segments: int
+    copied_bytes: int
+    seconds: float
+
+
+class RestoreReport(NamedTuple):
+    """What `restore` made: the store at `path`, with an identity of its own, holds every event up to `position`."""
+
+    path: str
+    source: str
+    store_uuid: str
+    source_uuid: str
+    position: int
+    segments: int
+    bytes: int
+    seconds: float
+
+
+class Symptom(NamedTuple):
+    """One thing `doctor` looked at. `status` is "fine", "note" or "wrong"; `next` is empty where nothing is to do."""
+
+    name: str
+    status: str
+    message: str
+    next: str
+
+
+class Diagnosis(NamedTuple):
+    """What `doctor` says of a store. `ok` is false if any symptom is "wrong"."""
+
+    ok: bool
+    path: str
+    symptoms: tuple[Symptom, ...]
+
+
+class FieldChange(NamedTuple):
+    """One field before and after. `field` is a JSON pointer such as /properties/name; `kind` is what became of it.
+
+    `kind` is "added", "removed" or "changed"; what was not there is None.
+    """
+
+    field: str
+    kind: str
+    before: Any
+    after: Any
+
+
+class NodeChange(NamedTuple):
+    """A node that was live before and after, and the fields that differ."""
+
+    id: str
+    fields: tuple[FieldChange, ...]
+
+
+class EdgeChange(NamedTuple):
+    """An edge that was live before and after, and the fields that differ."""
+
+    id: str
+    fields: tuple[FieldChange, ...]
+
+
+class Diff(NamedTuple):
+    """The net effect between two points: what is there at the second that was not at the first, and so on.
+
+    The positions are those of the last event that each point shows.
+    """
+
+    from_position: int
+    to_position: int
+    nodes_added: tuple[Node, ...]
+    nodes_changed: tuple[NodeChange, ...]
+    nodes_removed: tuple[Node, ...]
+    edges_added: tuple[Edge, ...]
+    edges_changed: tuple[EdgeChange, ...]
+    edges_removed: tuple[Edge, ...]
+
+
+class TimelineEntry(NamedTuple):
+    """An event and what it did: `effect` is "created", "replaced", "updated", "deleted", "ignored" or "recorded".
+
+    `fields` changed on the entity itself; `edges_removed` are the ids of edges that a deleted node took along.
+    """
+
+    event: Event
+    effect: str
+    fields: tuple[FieldChange, ...]
+    edges_removed: tuple[str, ...]
+
+
+class Provenance(NamedTuple):
+    """The event that set a field last, or took it away (`present` is then false and `value` None).
+
+    `field` is a JSON pointer such as /properties/name; "" is the entity itself, where it is not live.
+    """
+
+    entity_id: str
+    field: str
+    value: Any
+    present: bool
+    event: Event
+
+
+class ExportReport(NamedTuple):
+    """What an export wrote: events up to `position`, as `bytes` of JSON lines (before packing)."""
+
+    events: int
+    position: int
+    bytes: int
+    seconds: float

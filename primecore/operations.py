@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 
 class Field(NamedTuple):
-    """One field of a request. `type` is a JSON type or one of: strings, time, position, path, events, entity_id."""
+    """One field of a request. `type` is a JSON type or one of: strings, time, position, point, path, events, entity_id.
+
+    A point is a position or a time.
+    """
 
     name: str
     type: str
@@ -21,12 +24,16 @@ class Field(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One use case: a method of `primecore.Prime` with this name, taking these fields as arguments."""
+    """One use case: a method of `primecore.Prime` with this name, taking these fields as arguments.
+
+    `on_path`: a function of the package instead, for files that are no open store; its fields hold every path it takes.
+    """
 
     name: str
     summary: str
     fields: tuple[Field, ...]
     writes: bool
+    on_path: bool = False
 
     def field(self, name: str) -> Field:
         """The field called `name`. Raises `KeyError`."""
@@ -86,8 +93,16 @@ ERRORS: dict[str, Outcome] = {
     "store_forked": Outcome(EXIT_UNAVAILABLE, 500, "A forked child used its parent's store. Open one in the child."),
     "store_poisoned": Outcome(EXIT_IO, 503, "A write or sync failed earlier. Reads go on; reopen the store to write."),
     "outcome_unknown": Outcome(
-        EXIT_IO, 503, "A write or sync failed meanwhile. Reopen, then look whether it is there."
+        EXIT_IO, 503, "A write failed or was not answered. Whether it is there is told by writing it again, same id."
     ),
+    "unauthorized": Outcome(EXIT_UNAVAILABLE, 401, "A server wants an API key: `Authorization: Bearer KEY`."),
+    "forbidden": Outcome(EXIT_UNAVAILABLE, 403, "This key may only read, or a page of another site asked."),
+    "route_not_found": Outcome(EXIT_NOT_FOUND, 404, "A server has nothing at this path; `/openapi.json` lists all."),
+    "method_not_allowed": Outcome(EXIT_USAGE, 405, "The path is right, the HTTP method is not."),
+    "request_timeout": Outcome(EXIT_UNAVAILABLE, 408, "A client stopped sending in the middle of its request."),
+    "unsupported_media_type": Outcome(EXIT_USAGE, 415, "A body in another format than the path takes."),
+    "too_busy": Outcome(EXIT_UNAVAILABLE, 429, "A server has enough to do just now. Try again in a second."),
+    "timed_out": Outcome(EXIT_UNAVAILABLE, 503, "No answer in the time there is. Ask for less."),
     "disk_full": Outcome(EXIT_IO, 507, "No room for the next event. Nothing was written; it heals when space returns."),
     "storage_failure": Outcome(EXIT_IO, 500, "The operating system refused a read or write of the store."),
     "io_error": Outcome(EXIT_IO, 500, "The operating system refused a read or write of another file."),
@@ -116,6 +131,23 @@ _DOMAIN = Field("domain", "string", "the domain it belongs to")
 _LABELS = Field("labels", "strings", "labels, replaced whole")
 _WEIGHT = Field("weight", "number", "a finite number (1.0 where none is given)")
 _VALID = (Field("valid_from", "time", "when it begins to hold"), Field("valid_to", "time", "when it ceases to hold"))
+
+_RECALL = (
+    Field("depth", "integer", "how many edges away from what was found", default=1),
+    Field("type", "string", "only nodes of this type"),
+    Field("domain", "string", "only nodes of this domain"),
+    Field("label", "string", "only nodes with this label"),
+    Field("conversation", "string", "only what has this conversation_id"),
+    Field("since", "time", "only what last changed then or later"),
+    Field("until", "time", "only what last changed before"),
+    Field("valid_at", "time", "only what was there and edges that held then"),
+    Field("weights", "object", "of vector, words, graph, recency and importance"),
+    Field("floor", "number", "what is less alike, and holds less of the query, is no hit", default=0.1),
+    Field("min_score", "number", "only scores from this on", default=0.0),
+    Field("diversity", "number", "0 to 1: give up score for difference"),
+    Field("half_life_days", "number", "what is so old counts half as recent"),
+    Field("importance", "string", "a property from 0 to 1 that adds to the score"),
+)
 
 _WRITES = (
     Operation(
@@ -220,6 +252,51 @@ _WRITES = (
         ),
         True,
     ),
+    Operation(
+        "remember",
+        "Take in a fact: text, vector and links in one step, once",
+        (
+            Field("text", "string", "the fact, in words", required=True),
+            Field("type", "string", "the type of its node", default="memory"),
+            Field("id", "string", "what stands behind type in its id, else made of its words"),
+            _PROPERTIES,
+            Field("domain", "string", "the domain of its node"),
+            Field("labels", "strings", "the labels of its node"),
+            Field("vector", "array", "its vector, else the store's embedder makes one"),
+            Field("links", "array", "edges to add: a relation and a node's id each"),
+            Field("conversation", "string", "the conversation it comes from"),
+            Field("near", "number", "cosine from which it is taken for a fact that is known", default=0.95),
+            Field("force", "boolean", "take it in though it was rejected, or is like another", default=False),
+            *(field for field in _ENVELOPE if field.name in ("timestamp", "metadata", "durable")),
+        ),
+        True,
+    ),
+    Operation(
+        "reject",
+        "Delete a fact and keep it from coming back",
+        (
+            _NODE_ID,
+            Field("reason", "string", "why, for its history"),
+            *(field for field in _ENVELOPE if field.name == "durable"),
+        ),
+        True,
+    ),
+    Operation(
+        "import_from",
+        "Take in an export, or what another memory wrote",
+        (
+            Field("source", "path", "file to take in (.gz and .zst too), - for stdin", required=True),
+            Field(
+                "format",
+                "string",
+                "what the file holds, else its first line tells",
+                choices=("prime", "mcp-memory", "allsource"),
+            ),
+            Field("name", "string", "name of the source, from which lines without event_id get theirs"),
+            Field("on_error", "string", "what a broken line does", default="stop", choices=("stop", "skip")),
+        ),
+        True,
+    ),
     Operation("flush", "Wait until all events are on stable storage", (Field("timeout", "number", "seconds"),), True),
 )
 
@@ -310,6 +387,27 @@ _READS = (
         False,
     ),
     Operation(
+        "recall",
+        "Find what is known about a question, from words, vectors and edges",
+        (
+            Field("query", "string", "the question"),
+            Field("vector", "array", "its vector, else the store's embedder makes one"),
+            Field("k", "integer", "at most this many", default=10),
+            *_RECALL,
+        ),
+        False,
+    ),
+    Operation(
+        "context",
+        "Pack what is known about a question into a prompt",
+        (
+            Field("query", "string", "the question", required=True),
+            Field("max_tokens", "integer", "at most this many tokens", default=1000),
+            *_RECALL,
+        ),
+        False,
+    ),
+    Operation(
         "history",
         "Show the events of one entity, oldest first",
         (
@@ -350,6 +448,63 @@ _READS = (
         ),
         False,
     ),
+    Operation(
+        "at",
+        "Look at the store as it was",
+        (
+            Field("when", "point", "as it was at this position or time (RFC 3339 with offset)"),
+            Field("valid_at", "time", "only edges that hold at this time (RFC 3339 with offset)"),
+        ),
+        False,
+    ),
+    Operation(
+        "diff",
+        "Show what changed between two points, net",
+        (
+            Field("first", "point", "a position or a time", required=True),
+            Field("second", "point", "a position or a time, else now"),
+        ),
+        False,
+    ),
+    Operation(
+        "timeline",
+        "Show what happened, event by event, and what each changed",
+        (
+            Field("entity", "entity_id", "only this entity"),
+            Field("since", "point", "only what came after this position or time"),
+            Field("until", "point", "only what came up to this position or time"),
+            _LIMIT,
+        ),
+        False,
+    ),
+    Operation(
+        "why",
+        "Show which events set the fields of a node or an edge",
+        (
+            Field("entity", "entity_id", "the node or the edge", required=True),
+            Field("field", "string", "only this field, as in weight, properties.name or /properties/name"),
+        ),
+        False,
+    ),
+    Operation(
+        "subscribe",
+        "Follow the log: events as they come",
+        (
+            Field("after", "position", "begin behind this position, else with what comes next"),
+            Field("event_type", "string", "only events of this type"),
+            Field("type_prefix", "string", "only events whose type begins so"),
+            Field("entity_id", "entity_id", "only events of this entity"),
+            Field("entity_prefix", "string", "only events whose entity begins so"),
+            Field("durable", "boolean", "only events on stable storage", default=True),
+        ),
+        False,
+    ),
+    Operation(
+        "export",
+        "Write the whole log as JSON lines that import takes back",
+        (Field("target", "path", "file to write (.gz too), else stdout", required=True),),
+        False,
+    ),
     Operation("domains", "List domains and how many nodes each has", (), False),
     Operation(
         "cross_domain",
@@ -374,4 +529,40 @@ _READS = (
     ),
 )
 
-OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (*_WRITES, *_READS)}
+_CARE = (
+    Operation(
+        "verify",
+        "Check every byte of the store's files, and the views against the log",
+        (Field("log_only", "boolean", "check the files, and fold nothing", default=False),),
+        False,
+    ),
+    Operation("doctor", "Say what is wrong with the store or around it, and what to do", (), False),
+    Operation(
+        "backup",
+        "Copy what is new to a backup, also while another process writes",
+        (Field("target", "path", "directory of the backup", required=True),),
+        False,
+    ),
+    Operation(
+        "restore",
+        "Make a new store out of a backup",
+        (
+            Field("path", "path", "directory of the backup", required=True),
+            Field("into", "path", "directory of the new store"),
+        ),
+        True,
+        on_path=True,
+    ),
+    Operation(
+        "salvage",
+        "Copy what holds of a damaged store into a new one",
+        (
+            Field("path", "path", "directory of the damaged store", required=True),
+            Field("newdir", "path", "directory of the new store, which does not exist yet", required=True),
+        ),
+        True,
+        on_path=True,
+    ),
+)
+
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in (*_WRITES, *_READS, *_CARE)}

@@ -38,7 +38,7 @@ class Recalls(Embeds):
         conversation: str | None = None,
         since: Time | None = None,
         until: Time | None = None,
-        at: Time | None = None,
+        valid_at: Time | None = None,
         weights: Mapping[str, float] | None = None,
         floor: float = FLOOR,
         min_score: float = 0.0,
@@ -52,8 +52,8 @@ class Recalls(Embeds):
         the latter, or for both. What neither brings may come by `depth` edges from what they do. `parts` of a hit says
         what each added to its score, `edges` which edges brought it. Filters (the live node's `type`, `domain` and
         `label`; a `conversation_id` in its properties or in the vector's metadata; `since` and `until`, the first
-        moment that is too late, of the last change) hold for hits and for what brings them, and come before `k`. `at`
-        leaves out what was created later and edges that did not hold then. What is less alike than `floor`, and holds
+        moment that is too late, of the last change) hold for hits and for what brings them, and come before `k`.
+        `valid_at` leaves out what was created later and edges that did not hold then. What is less alike than `floor`, and holds
         less of the query than that, is no hit: better none than noise. `min_score` is asked of the whole score. `diversity` (0 to
         1) trades score for difference from the hits before. With `half_life_days` what changed lately counts for more;
         `importance` names a property from 0 to 1 that does, too. `weights`: vector, words, graph, recency, importance.
@@ -78,7 +78,7 @@ class Recalls(Embeds):
             checked_name(conversation, "conversation"),
             checked_time(since, "since"),
             checked_time(until, "until"),
-            checked_time(at, "at"),
+            checked_time(valid_at, "valid_at"),
         )
         half_life = 0.0 if half_life_days is None else _number(half_life_days, "half_life_days", 0.0, math.inf)
         if half_life_days is not None and half_life == 0.0:

@@ -5,9 +5,12 @@ docs/format.md ("Recovery") has the table this follows; finder.py finds what the
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
+from primecore._segment import Segment
 from primecore.errors import CorruptLog
 from primecore.finder import Ending, Finder, Found, segment_name
 from primecore.manifest import Manifest
@@ -56,16 +59,19 @@ def describe(end: Ending | None, events: int) -> RecoveryReport | None:
     return RecoveryReport(events, 0, "", end.file, end.offset, end.position, end.reason, end.damaged, message)
 
 
-def recover(storage: Storage, directory: str, known: Manifest, written: bool) -> tuple[Finder, RecoveryReport | None]:
+def recover(
+    storage: Storage, directory: str, known: Manifest, written: bool, announce: Callable[[], object]
+) -> tuple[Finder, RecoveryReport | None]:
     """Find the end for a writer, set aside what lies behind it, and bring the rest to stable storage.
 
-    Raises CorruptLog (nothing was changed) and OSError.
+    `announce` is called before the first change. Raises CorruptLog (nothing was changed) and OSError.
     """
     wal = os.path.join(directory, "wal")
     finder = Finder(storage, directory, known, writable=True, written=written)
     found = finder.find()
     if found.end and found.end.damaged:
         raise refusal(found)
+    announce()
     report = set_aside(storage, directory, found, finder.last_position - known.first_position + 1)
     last = finder.segments[-1]
     if last.mapping.nbytes < last.header.segment_bytes:
@@ -74,10 +80,12 @@ def recover(storage: Storage, directory: str, known: Manifest, written: bool) ->
         finder = Finder(storage, directory, known, writable=True, written=written)
         finder.find()
     if finder.clean and report is None:
-        # Not clean any more from the first append on; without a sync, for if this is lost so are the appends.
+        # Not clean any more from the first append on. Synced, since power loss may keep a record and lose this.
         finder.segments[-1].promise(finder.last_position, False)
+        finder.segments[-1].mapping.sync()
     else:
         for segment in finder.segments[len(known.segments) :]:
+            segment.mapping.rewrite(segment.tail)
             segment.mapping.sync()
         storage.sync_directory(wal)
     finder.segments[-1].mapping.expect_writes()
@@ -126,20 +134,19 @@ def set_aside(storage: Storage, directory: str, found: Found, events: int) -> Re
     Raises OSError.
     """
     end = found.end
-    if end is None:
+    if end is None and not found.leftovers:
         return None
     quarantine = os.path.join(directory, "quarantine")
     wal = os.path.join(directory, "wal")
     storage.make_directory(quarantine)
-    segment = found.segments[-1]
-    stem = os.path.join(quarantine, _unused(storage, quarantine, found.segments[-1].base_position, segment.tail))
-    torn = memoryview(segment.mapping)[segment.tail : segment.end_of_bytes()]
-    nbytes = len(torn)
-    where = ""
-    if nbytes:
-        where = f"{stem}.bytes"
-        storage.write(where, torn)
-    torn.release()
+    torn = [*found.leftovers, *([found.segments[-1]] if end else [])]
+    stem = os.path.join(quarantine, _unused(storage, quarantine, torn[-1].base_position, torn[-1].tail))
+    where, nbytes = "", 0
+    for segment in torn:
+        target = f"{stem}.{'' if segment is torn[-1] else segment_name(segment.base_position) + '.'}bytes"
+        copied = _copy_tail(storage, segment, target)
+        nbytes += copied
+        where = target if copied else where
     for name in found.later:
         where = where or f"{stem}.{name}"
         nbytes += storage.identity(os.path.join(wal, name))[1]
@@ -147,13 +154,31 @@ def set_aside(storage: Storage, directory: str, found: Found, events: int) -> Re
     storage.sync_directory(quarantine)
     if found.later:
         storage.sync_directory(wal)
-    segment.blank_tail()
-    segment.mapping.sync()
+    if end is None:
+        file = os.path.join(wal, segment_name(torn[-1].base_position))
+        reason = "a batch that was moved to the next segment and never committed"
+        end = Ending(file, torn[-1].tail, torn[-1].last_position + 1, reason, False)
+    for segment in torn:
+        segment.blank_tail()
+        segment.mapping.sync()
     message = (
         f"{end.file}, offset {end.offset}: {end.reason}; {nbytes} bytes that were never confirmed as durable "
         f"were moved to {where or quarantine}, all {events} events before them are there"
     )
     return RecoveryReport(events, nbytes, where, end.file, end.offset, end.position, end.reason, False, message)
+
+
+def _copy_tail(storage: Storage, segment: Segment, target: str) -> int:
+    """Copy what stands behind a segment's end; gives the number of bytes. On a full disk it leaves no part of it."""
+    with memoryview(segment.mapping)[segment.tail : segment.end_of_bytes()] as torn:
+        if torn.nbytes:
+            try:
+                storage.write(target, torn)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    storage.remove(target)
+                raise
+        return torn.nbytes
 
 
 def _unused(storage: Storage, quarantine: str, base_position: int, offset: int) -> str:

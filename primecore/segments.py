@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from primecore import _wal_control as control
@@ -84,6 +85,9 @@ class MemorySegments:
             self.wal, Segment.create(mapping, new_header(self.store_uuid, mapping, before, before.tail, bytes(16)))
         )
 
+    def disown(self) -> None:
+        """Nothing to let go of."""
+
     def close(self) -> None:
         """End appends."""
         control.stop(self.wal)
@@ -143,11 +147,26 @@ class FileSegments:
             header = new_header(before.header.store_uuid, mapping, before, used_bytes, chain)
             segment = Segment.create(mapping, header)
             if before.event_count == 0:
-                mapping.sync()  # it replaces a segment whose header is on stable storage
+                with self._poisoning():
+                    mapping.sync()  # it replaces a segment whose header is on stable storage
             self.storage.replace(temporary, os.path.join(self.wal_directory, segment_name(header.base_position)))
             self._spare = None
             control.rotate(self.wal, segment)
-            control.settle(self.wal, before)
+            with self._poisoning():
+                control.settle(self.wal, before)
+
+    @contextlib.contextmanager
+    def _poisoning(self) -> Iterator[None]:
+        # Before these, a failure leaves all as it was and may be tried again. Not so a sync, nor half a rotation.
+        try:
+            yield
+        except OSError as error:
+            control.poison(self.wal, error.errno or errno.EIO)
+            raise
+
+    def disown(self) -> None:
+        """In a forked child: close its copy of the lock."""
+        self._held.close()
 
     def close(self) -> None:
         """Sync, mark the end as clean, list what is sealed, unlock. Raises OSError, and is closed all the same."""
@@ -244,8 +263,10 @@ class FileSegments:
         self.manifest = known
 
 
-def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manifest:
-    """Make the first segment, then the manifest that says so. Raises CorruptLog, OSError."""
+def create_store(
+    storage: Storage, directory: str, sizes: SegmentSizes, known: Manifest | None = None
+) -> Manifest:
+    """Make the first segment, then the manifest that says so (`known`, else a new one). Raises CorruptLog, OSError."""
     wal = os.path.join(directory, "wal")
     storage.make_directory(wal)
     for name in storage.names(wal):
@@ -253,10 +274,11 @@ def create_store(storage: Storage, directory: str, sizes: SegmentSizes) -> Manif
         # An earlier attempt may have stopped before the manifest: its segment is empty. Else a manifest was lost.
         if name != segment_name(1) and not name.endswith(".tmp"):
             raise _lost_manifest(directory, path)
-        if any(memoryview(storage.map(path, writable=False))[4096:8192]):
+        # One of no bytes was given its name and then no room.
+        if storage.identity(path)[1] and any(memoryview(storage.map(path, writable=False))[4096:8192]):
             raise _lost_manifest(directory, path)
         storage.remove(path)
-    known = Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)
+    known = known or Manifest(store_uuid=uuid.uuid4().hex, created_us=time.time_ns() // 1000)
     path = os.path.join(wal, segment_name(1))
     storage.prepare(path + ".tmp", sizes.first_bytes)
     mapping = storage.map(path + ".tmp", writable=True, fresh=True)

@@ -6,20 +6,24 @@ Limits and defaults live here, answers in the views.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self, overload
 
-from primecore import _batch, config
+from primecore import _batch, care, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
+from primecore.follower import Follower
 from primecore.ingest import Progress
 from primecore.memories import Memories
 from primecore.model import (
+    BackupReport,
     CrossDomain,
+    Diagnosis,
     DistantNeighbor,
     Domain,
     Edge,
@@ -29,7 +33,10 @@ from primecore.model import (
     ReplayReport,
     Stats,
     Subgraph,
+    VerifyReport,
 )
+from primecore.owner import Listener
+from primecore.past.verbs import PastVerbs
 from primecore.projections.base import Projection
 from primecore.searches import Searches
 from primecore.writes import check_count
@@ -37,52 +44,39 @@ from primecore.writes import check_count
 MAX_SUBGRAPH_NODES = 100_000
 
 
-def open(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    read_only: bool = False,
-    create: bool = True,
-    fsync: str = "interval",
-    fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
-    embedder: object = None,
-    exact_vectors: int = config.EXACT_VECTORS,
-) -> Prime:
-    """Opens a store, making it where there is none: a directory, or ":memory:".
-
-    Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only`
-    takes no lock and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every
-    `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes). `embedder`
-    makes vectors of texts: "hashing", "wordllama", "package.module:name" or a callable; without it the environment's
-    PRIME_EMBEDDER, else what the store's vectors are of, else "hashing". From `exact_vectors` vectors on an index
-    that is nearly always right answers for a scan that always is.
-
-    Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
-
-    >>> with primecore.open(":memory:") as prime:
-    ...     prime.add_node("person", {"name": "Alice"}, id="alice")
-    'node:person:alice'
-    """
-    return Prime(
-        config.settings(
-            path,
-            read_only=read_only,
-            create=create,
-            fsync=fsync,
-            fsync_interval_ms=fsync_interval_ms,
-            embedder=embedder,
-            exact_vectors=exact_vectors,
-        )
-    )
-
-
-class Prime(Memories, Searches):
+class Prime(Memories, PastVerbs, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
-        super().__init__(Engine(settings, progress))
-        self._views = self._engine.views
+        self._pid = os.getpid()
+        self._changing = threading.RLock()
+        self._closed = False
+        self._follower: Follower | None = None
+        self._listener: Listener | None = None
+        self._use(Engine(settings, progress))
+        if settings.read_only:
+            self._follower = Follower(self._engine, self._read_anew)
+        elif settings.path is not None:
+            self._listener = Listener(str(settings.path), self)
+
+    def _use(self, engine: Engine) -> None:
+        # Everything that belongs to one engine: a follower may come to another.
+        super()._use(engine)
+        self._views = engine.views
         # Straight to the compiled method: a Python frame would cost a fifth of the answer.
         self.neighbors = self._views.adjacency.neighbors  # type: ignore[method-assign]
+
+    def _replace(self, new: Engine, old: Engine, same_log: bool) -> None:
+        new.succeed(old, same_log)
+        self._use(new)
+
+    def _read_anew(self, new: Engine, old: Engine) -> None:
+        # The follower's thread has read another log than before.
+        with self._changing:
+            if self._closed or self._engine is not old:
+                new.close()
+            else:
+                self._replace(new, old, False)
 
     # Life.
 
@@ -100,7 +94,15 @@ class Prime(Memories, Searches):
 
         Closing twice is fine; any other use of a closed store raises StoreClosed.
         """
-        self._engine.close()
+        if os.getpid() != self._pid:
+            return  # the parent's, and its locks may be held for ever here
+        with self._changing:
+            self._closed = True
+            if self._follower is not None:
+                self._follower.stop()
+            if self._listener is not None:
+                self._listener.stop()
+            self._engine.close()
 
     @property
     def path(self) -> str:
@@ -115,7 +117,7 @@ class Prime(Memories, Searches):
     @property
     def durable_position(self) -> int:
         """Every event up to it survives power loss."""
-        return int(self._engine.log.wal.durable_position)
+        return self._engine.durable_position
 
     @property
     def recovery(self) -> Any:
@@ -141,6 +143,14 @@ class Prime(Memories, Searches):
     def node(self, id: str) -> Node | None:
         """The live node of this id, or None."""
         return self._views.nodes.node(id)
+
+    def properties_json(self, ids: Iterable[str]) -> list[bytes | None]:
+        """For each id the live node's properties as the JSON text they are kept as, None where no such node lives.
+
+        >>> prime.properties_json(["node:person:alice", "node:person:nobody"])
+        [b'{"name":"Alice","domain":"engineering"}', None]
+        """
+        return self._views.nodes.properties_json(list(ids))
 
     def nodes(
         self,
@@ -298,13 +308,13 @@ class Prime(Memories, Searches):
 
     def _stats(self) -> Stats:
         views, log = self._views, self._engine.log.stats()
-        counters = views.stats.counters
+        counters, position = views.stats.counters, self.position
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
         for view in views.all():
             memory.update(view.memory_bytes())
         return Stats(
-            events=self.position,
-            position=self.position,
+            events=position,
+            position=position,
             durable_position=log.durable_position,
             nodes=counters.nodes,
             edges=counters.edges,
@@ -321,7 +331,7 @@ class Prime(Memories, Searches):
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,
             fsync=self._engine.settings.fsync,
-            projections={view.name: self.position for view in views.all()}
+            projections={view.name: position for view in views.all()}
             | {views.words.name: views.words.position}
             | self._engine.runner.positions(),
             parked=self._engine.runner.parked() + views.vectors.parked(),
@@ -364,6 +374,31 @@ class Prime(Memories, Searches):
             self._copy(into, report.position)
         return report
 
+    # Care.
+
+    def verify(self, *, log_only: bool = False, progress: Progress | None = None) -> VerifyReport:
+        """Checks every byte of the files, and the live projections against a fresh fold; see `primecore.verify`."""
+        self._engine.check()
+        report = care.verify(self._engine.settings.path or config.MEMORY, log_only=True, progress=progress)
+        if log_only or not report.ok:
+            return report
+        live, replayed = care.digests(self._engine)
+        return report._replace(ok=live == replayed, digest=live, replayed_digest=replayed)
+
+    def doctor(self) -> Diagnosis:
+        """Says what is wrong with the store or around it, and what to do; see `primecore.doctor`."""
+        self._engine.check()
+        return care.doctor_of(self._engine)
+
+    def backup(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> BackupReport:
+        """Lets the backup in `target` hold everything appended so far, copying what is new; see `primecore.backup`.
+
+        Raises CorruptLog, InvalidArgument, StoreLocked, DataError, OutcomeUnknown, StorePoisoned, DiskFull,
+        StorageFailure.
+        """
+        self._engine.check()
+        return care.backup_of(self._engine, target, progress)
+
     def _copy(self, into: str | os.PathLike[str], until: int) -> None:
         settings = config.settings(into)
         if settings.path is not None and settings.path.exists():
@@ -375,5 +410,3 @@ class Prime(Memories, Searches):
 
 def _check_limit(limit: int | None) -> int | None:
     return None if limit is None else check_count(limit, "limit")
-
-

@@ -14,6 +14,7 @@ from typing import Protocol
 from primecore._mapping import Faults, Mapping
 
 ZEROS = bytes(1 << 20)
+PAGE_BYTES = 4096
 NETWORK_FILESYSTEMS = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "fuse.glusterfs", "webdav")
 )
@@ -44,6 +45,9 @@ class Storage(Protocol):
     def read(self, path: str) -> bytes:
         """The whole of a small file."""
 
+    def read_around(self, path: str) -> tuple[bytes, int]:
+        """The whole of a file whose disk fails in places, with zeros there, and how many bytes those are."""
+
     def write(self, path: str, data: bytes | memoryview) -> None:
         """Create or replace the contents of a file (0600) and bring them to stable storage."""
 
@@ -54,7 +58,7 @@ class Storage(Protocol):
         """Let a file that is shorter than `nbytes` have that size, with zeros behind what it holds."""
 
     def replace(self, source: str, target: str) -> None:
-        """Rename, replacing the target."""
+        """Rename, replacing the target; a directory may replace an empty one."""
 
     def remove(self, path: str) -> None:
         """Remove a file."""
@@ -72,10 +76,16 @@ class Storage(Protocol):
         """
 
     def evict(self, path: str) -> None:
-        """Forget cached bytes that are not waiting to be written, so that the next read asks the disk."""
+        """Write what is waiting to be written, then forget cached bytes, so that the next read asks the disk."""
 
     def lock(self, path: str, note: bytes) -> Locked:
         """Take the lock file for this process and write `note` into it. Raises BlockingIOError when it is taken."""
+
+    def is_held(self, path: str) -> bool:
+        """Whether some process holds this lock file, as far as that can be told without taking it."""
+
+    def sync_file(self, path: str) -> None:
+        """Bring all bytes of a file to stable storage, whoever wrote them."""
 
     def identity(self, path: str) -> tuple[int, int]:
         """Inode number and size: another pair means another file under this name."""
@@ -109,6 +119,20 @@ class RealStorage:
     def read(self, path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
+
+    def read_around(self, path: str) -> tuple[bytes, int]:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data, lost = bytearray(os.fstat(fd).st_size), 0
+            for start in range(0, len(data), PAGE_BYTES):
+                try:
+                    page = os.pread(fd, PAGE_BYTES, start)
+                    data[start : start + len(page)] = page
+                except OSError:
+                    lost += min(PAGE_BYTES, len(data) - start)
+        finally:
+            os.close(fd)
+        return bytes(data), lost
 
     def write(self, path: str, data: bytes | memoryview) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -159,24 +183,50 @@ class RealStorage:
         return mapping
 
     def evict(self, path: str) -> None:
-        if not hasattr(os, "posix_fadvise"):
-            return
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.fsync(fd)
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(fd)
 
     def lock(self, path: str, note: bytes) -> Locked:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        held = contextlib.ExitStack()
+        with contextlib.ExitStack() as until_held:
+            until_held.push(held)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            held.callback(os.close, fd)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, note, 0)
-        except BaseException:
-            os.close(fd)
-            raise
-        return os.fdopen(fd, "rb", buffering=0)
+            # People remove lock files that look stale. They do not remove the folder they stand in.
+            folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, folder)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise
+            except OSError:
+                pass  # some network file systems lock files only
+            with contextlib.suppress(OSError):  # for people only: a full disk must not keep the store from opening
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, note, 0)
+            until_held.pop_all()
+        return held
+
+    def is_held(self, path: str) -> bool:
+        # Taking the lock for a look would let an owner fail that starts at that moment.
+        with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii", errors="replace") as table:
+            inode = os.stat(path).st_ino
+            held = [word for line in table if "FLOCK" in line for word in line.split() if word.count(":") == 2]
+            return str(inode) in {word.rpartition(":")[2] for word in held}
+        return False
+
+    def sync_file(self, path: str) -> None:
+        handle = Mapping.directory(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        try:
+            handle.sync()
+        finally:
+            handle.close()
 
     def identity(self, path: str) -> tuple[int, int]:
         status = os.stat(path)
@@ -239,6 +289,10 @@ class FaultyStorage:
         self.faults.check(path)
         return self.inner.read(path)
 
+    def read_around(self, path: str) -> tuple[bytes, int]:
+        self.faults.check(path)
+        return self.inner.read_around(path)
+
     def write(self, path: str, data: bytes | memoryview) -> None:
         try:
             self.faults.check(path)
@@ -279,11 +333,19 @@ class FaultyStorage:
         return mapping
 
     def evict(self, path: str) -> None:
+        self.faults.check(path)
         self.inner.evict(path)
 
     def lock(self, path: str, note: bytes) -> Locked:
         self.faults.check(path)
         return self.inner.lock(path, note)
+
+    def is_held(self, path: str) -> bool:
+        return self.inner.is_held(path)
+
+    def sync_file(self, path: str) -> None:
+        self.faults.check(path)
+        self.inner.sync_file(path)
 
     def identity(self, path: str) -> tuple[int, int]:
         self.faults.check(path)

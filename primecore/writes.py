@@ -6,13 +6,15 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
-from primecore import _batch, codec
+from primecore import _batch, _lines, codec
 from primecore._facts import event_id_text
+from primecore._pipeline import Pipeline
 from primecore.engine import Engine
 from primecore.errors import EdgeNotFound, InvalidArgument, InvalidEvent, NodeNotFound
-from primecore.ingest import Ingest, Progress, Readable
+from primecore.ingest import Ingest, Progress, Readable, Settle, Take
 from primecore.model import Event, IngestReport, Receipt
 
 
@@ -37,7 +39,7 @@ class Writes:
     DiskFull, StorePoisoned, OutcomeUnknown and StoreClosed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def _use(self, engine: Engine) -> None:
         self._engine = engine
         self._append = engine.pipeline.append
         self._always = engine.settings.fsync == "always"
@@ -80,21 +82,22 @@ class Writes:
 
         At most 32 MiB of log a batch (LimitExceeded). What is wrong with one event refuses them all.
         """
-        self._engine.check()
         batch = [codec.prepare_envelope(event) for event in events]
         for _, expected in batch:
             if expected is not None:
                 check_count(expected, "expected_version")
-        answers = _batch.append_many(
-            self._engine.pipeline, [prepared for prepared, _ in batch], [expected for _, expected in batch]
-        )
+        return self._write_many([prepared for prepared, _ in batch], [expected for _, expected in batch], durable)
+
+    def _write_many(
+        self, prepared: Sequence[codec.Prepared], expected_versions: Sequence[int | None], durable: bool
+    ) -> list[Receipt]:
+        self._engine.check()
+        answers = _batch.append_many(self._engine.pipeline, list(prepared), list(expected_versions))
         if answers and (durable or self._always):
             self._engine.wait_durable(max(answer[0] for answer in answers))
         return [self._receipt(*answer) for answer in answers]
 
-    def _typed(
-        self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]
-    ) -> Receipt:
+    def _typed(self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]) -> Receipt:
         expected_version = envelope.pop("expected_version", None)
         durable = envelope.pop("durable", False)
         for name in envelope:
@@ -243,15 +246,29 @@ class Writes:
         real path), line number and bytes, so that the same file again appends nothing; a stream without a `name` gets
         random ids. `progress(bytes_read, bytes_total or None, lines)` is called about every MiB.
         """
-        self._engine.check()
+        take, settle = self._taking()
         run = Ingest(
-            self._engine.pipeline,
-            self._engine.wait_durable,
+            take,
+            settle,
             on_error=on_error,
             quarantine=quarantine,
             progress=progress,
         )
         return run.run(source, name)
+
+    def _taking(self) -> tuple[Take, Settle]:
+        # Where the lines of one run go, and what makes them durable.
+        self._engine.check()
+
+        def settle() -> int:
+            self._engine.wait_durable()
+            return self._engine.position
+
+        return partial(_lines.ingest, self._engine.pipeline), settle
+
+    def _write_path(self) -> Pipeline:
+        self._engine.check()
+        return self._engine.pipeline
 
 
 def check_count(value: int, name: str) -> int:

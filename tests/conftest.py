@@ -16,7 +16,10 @@ except ModuleNotFoundError:  # the tests of plain things run without it
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
-TOOL = r"(strace|valgrind|git|gcc|cc|clang|make|ruff|mypy|cython|pip|gzip|zstd|hypothesis|psutil|python3?(\.\d+)?)"
+TOOL = (
+    r"(curl|wrk|strace|valgrind|git|gcc|cc|clang|make|ruff|mypy|cython|pip|gzip|zstd|hypothesis|psutil|"
+    r"python3?(\.\d+)?)"
+)
 
 # A skip for one of these reasons says that this machine lacks a program or package, which CI has to install.
 MISSING_TOOL = re.compile(

@@ -97,6 +97,31 @@ def test_power_loss_between_rotation_and_sync_drops_later_segments():
     assert seen
 
 
+def test_bytes_behind_a_clean_mark_do_not_come_back():
+    """A clean mark outlived the appends after it, and one of them reached the disk without the one before it.
+
+    Left there, it would have followed the next append of the same length as if it had been written behind that one.
+    """
+    disk = MemoryStorage()
+    with open_log(disk) as log:
+        append(log, plain_event(0))
+    path = f"/s/wal/{1:020d}.wal"
+    clean = disk.read(path)
+    with open_log(disk) as log:
+        start = log.wal.segment_list[0].tail
+        append(log, plain_event(1))
+        behind = log.wal.segment_list[0].tail
+        append(log, plain_event(2))
+        crashed = disk.crash_clone(random.Random(0), keep_everything=True)
+    crashed.patch(path, 0, clean[:4096])
+    crashed.patch(path, start, bytes(behind - start))
+    with open_log(crashed) as log:
+        assert contents(log) == [expected(plain_event(0))] and log.recovery.bytes_set_aside
+        append(log, plain_event(1))
+    with open_log(crashed) as log:
+        assert contents(log) == [expected(plain_event(0)), expected(plain_event(1))]
+
+
 def test_recovery_itself_may_crash():
     for seed in range(30):
         rng = random.Random(seed)

@@ -14,7 +14,16 @@ from primecore.operations import ERRORS, OPERATIONS, Operation, outcome
 
 ROOT = Path(__file__).parents[1]
 EXIT_CODES = {1, 2, 65, 66, 69, 70, 74}
-FACE_CODES = {"usage", "file_not_found", "io_error", "internal_error"}
+FACE_CODES = {"usage", "file_not_found", "io_error", "internal_error"} | {
+    "unauthorized",
+    "forbidden",
+    "route_not_found",
+    "method_not_allowed",
+    "request_timeout",
+    "unsupported_media_type",
+    "too_busy",
+    "timed_out",
+}
 
 
 def error_classes() -> dict[str, type[errors.PrimeError]]:
@@ -72,7 +81,7 @@ def test_the_document_on_errors_says_what_the_table_says() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 def test_each_operation_is_a_method_with_these_arguments(operation: Operation) -> None:
     with primecore.open(":memory:") as prime:
-        signature = inspect.signature(getattr(prime, operation.name))
+        signature = inspect.signature(getattr(primecore if operation.on_path else prime, operation.name))
     open_ended = any(it.kind is it.VAR_KEYWORD for it in signature.parameters.values())
     for field in operation.fields:
         if field.name not in signature.parameters:

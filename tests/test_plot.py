@@ -63,7 +63,7 @@ def copy(tmp_path: Path) -> Path:
     """The pages that are written to, without figures."""
     root = tmp_path / "root"
     (root / "docs").mkdir(parents=True)
-    for page in ("README.md", "docs/limits.md"):
+    for page in ("README.md", "docs/limits.md", "docs/durability.md"):
         shutil.copy(ROOT / page, root / page)
     (tmp_path / "none").mkdir()
     assert plot("--root", root, "--results", tmp_path / "none").returncode == 0
@@ -115,3 +115,16 @@ def test_a_page_without_its_markers_is_told(results: Path, copy: Path):
     (copy / "README.md").write_text("# Prime\n")
     done = plot("--root", copy, "--results", results)
     assert done.returncode == 1 and "markers for benchmarks" in done.stderr
+
+
+def test_the_ladder_is_shown_as_it_was_climbed(results, copy):
+    rungs = {
+        "kills": {"unit": "kills", "tried": 1234, "runs": 9, "seconds": 60.4, "failures": 0},
+        "power-cuts": {"unit": "cuts", "tried": 0, "runs": 0, "seconds": 0, "failures": 0, "not_allowed": "no mounts"},
+    }
+    result = {"machine": HEAD["machine"], "first_seed": 7, "seconds": 61.2, "figures": {"failures": 0, "rungs": rungs}}
+    (results / "torture.json").write_text(json.dumps({"benchmark": "torture", **result}))
+    assert plot("--root", copy, "--results", results).returncode == 0
+    page = (copy / "docs/durability.md").read_text()
+    assert "| kills | 1,234 | kills | 60 | 0 |" in page and "| power-cuts | not allowed there | cuts | 0 | 0 |" in page
+    assert "first seed 7" in page and "torture" not in (copy / "README.md").read_text().replace("make torture", "")

@@ -6,7 +6,7 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import ENTITY_ID, Settings, open_store, option
+from primecore.cli.options import ENTITY_ID, Settings, as_of, at_option, open_store, option
 
 EXAMPLE = "prime query history node:person:alice"
 
@@ -15,12 +15,17 @@ EXAMPLE = "prime query history node:person:alice"
 @click.argument("id", type=ENTITY_ID)
 @option("history", "after", metavar="POSITION")
 @option("history", "limit")
+@at_option
 @click.pass_obj
-def command(settings: Settings, /, id: str, after: int | None, limit: int | None) -> None:
+def command(settings: Settings, /, id: str, after: int | None, limit: int | None, when: int | str | None) -> None:
     """Show every event of one entity, oldest first, also of one that was deleted."""
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
         render.stream(
-            settings, prime.history(id, limit=limit, after=after), shapes.event, shapes.EVENT_COLUMNS, shapes.event_row
+            settings,
+            as_of(prime, when).history(id, limit=limit, after=after),
+            shapes.event,
+            shapes.EVENT_COLUMNS,
+            shapes.event_row,
         )

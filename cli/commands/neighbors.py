@@ -4,7 +4,7 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import ENTITY_ID, Settings, open_store, option
+from primecore.cli.options import ENTITY_ID, Settings, as_of, at_option, open_store, option, valid_at_option
 from primecore.cli.render import Column
 
 EXAMPLES = [
@@ -26,9 +26,19 @@ COLUMNS = [
 @option("neighbors", "direction")
 @option("neighbors", "depth")
 @option("neighbors", "limit")
+@at_option
+@valid_at_option
 @click.pass_obj
 def command(
-    settings: Settings, /, id: str, relation: str | None, direction: str, depth: int, limit: int | None
+    settings: Settings,
+    /,
+    id: str,
+    relation: str | None,
+    direction: str,
+    depth: int,
+    limit: int | None,
+    when: int | str | None,
+    valid_at: str | None,
 ) -> None:
     """Show what an entity is connected to, edge by edge: out first, then in, oldest first.
 
@@ -38,8 +48,9 @@ def command(
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
-        found = prime.neighbors(id, relation=relation, direction=direction, depth=depth, limit=limit)
-        document = shapes.neighbors(id, prime.position, found)
+        view = as_of(prime, when, valid_at)
+        found = view.neighbors(id, relation=relation, direction=direction, depth=depth, limit=limit)
+        document = shapes.neighbors(id, view.position, found)
     columns = [*COLUMNS, Column("depth", "number")] if depth > 1 else COLUMNS
     rows = ([item[column.name] for column in columns] for item in document["neighbors"])
     render.table(settings, document, columns, rows)

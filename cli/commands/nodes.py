@@ -9,11 +9,11 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import Settings, open_store, option
+from primecore.cli.options import Settings, as_of, at_option, open_store, option
 from primecore.cli.render import Column
 
 if TYPE_CHECKING:
-    from primecore import Prime
+    from primecore import Prime, View
     from primecore.model import Node
 
 EXAMPLES = ["prime query nodes --type person", "prime query nodes --domain product --json"]
@@ -27,22 +27,25 @@ PAGE = 1000
 @option("nodes", "label")
 @option("nodes", "limit")
 @option("nodes", "after", metavar="ID")
+@at_option
 @click.pass_obj
-def command(settings: Settings, /, limit: int | None, after: str | None, **filters: Any) -> None:
+def command(
+    settings: Settings, /, limit: int | None, after: str | None, when: int | str | None, **filters: Any
+) -> None:
     """List live nodes, oldest first."""
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
         render.stream(
             settings,
-            _paged(prime, limit, after, filters),
+            _paged(as_of(prime, when), limit, after, filters),
             shapes.node,
             COLUMNS,
             lambda node: (node.id, node.domain, node.labels, node.properties),
         )
 
 
-def _paged(prime: Prime, limit: int | None, after: str | None, filters: dict[str, Any]) -> Iterator[Node]:
+def _paged(prime: Prime | View, limit: int | None, after: str | None, filters: dict[str, Any]) -> Iterator[Node]:
     """All of them, a page at a time: a list of millions starts at once and takes little memory."""
     while limit is None or limit > 0:
         asked = PAGE if limit is None else min(limit, PAGE)

@@ -8,7 +8,7 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import ENTITY_ID, Settings, note, open_store, option
+from primecore.cli.options import ENTITY_ID, Settings, as_of, at_option, note, open_store, option, valid_at_option
 from primecore.cli.render import Column
 from primecore.operations import EXIT_FINE, EXIT_NO
 
@@ -26,8 +26,12 @@ COLUMNS = [Column("step", "number"), Column("node", "id"), Column("edge_id", "id
 @option("shortest_path", "relation")
 @option("shortest_path", "direction")
 @option("shortest_path", "max_depth")
+@at_option
+@valid_at_option
 @click.pass_obj
-def command(settings: Settings, /, source: str, target: str, **how: Any) -> int:
+def command(
+    settings: Settings, /, source: str, target: str, when: int | str | None, valid_at: str | None, **how: Any
+) -> int:
     """Find the shortest path from one node to another.
 
     Each line is a node and the edge that led to it. Where there is no path, the exit code is 1.
@@ -35,8 +39,9 @@ def command(settings: Settings, /, source: str, target: str, **how: Any) -> int:
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
-        found = prime.shortest_path(source, target, **how)
-        document = shapes.path(source, target, prime.position, found)
+        view = as_of(prime, when, valid_at)
+        found = view.shortest_path(source, target, **how)
+        document = shapes.path(source, target, view.position, found)
     edges = [None, *document["edges"]]
     if found is not None or settings.json:
         render.table(settings, document, COLUMNS, zip(range(len(edges)), document["nodes"], edges, strict=False))

@@ -48,7 +48,7 @@ def command(settings: Settings, /, query: str, explain: bool, **how: Any) -> Non
     if explain:
         columns.append(Column("words", "text"))
     best = hits[0].score if hits else 1.0
-    rows = [_row(hit, _bar(hit.score / best, hit.score) if people else hit.score, explain) for hit in hits]
+    rows = [_row(hit, bar(hit.score / best, hit.score) if people else hit.score, explain) for hit in hits]
     render.table(settings, document, columns, rows)
 
 
@@ -60,7 +60,7 @@ def _row(hit: Hit, score: object, explain: bool) -> list[object]:
     return row
 
 
-def _bar(share: float, score: float) -> str:
+def bar(share: float, score: float) -> str:
     """A score beside a bar, whose whole length is the best score's."""
     eighths = max(1, round(share * BAR_CELLS * 8))
     return f"{score:6.2f} " + EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip()

@@ -12,6 +12,7 @@ static inline void store_release_u32(uint32_t *at, uint32_t value) { __atomic_st
 static inline void store_release_u64(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
 static inline void store_release_i64(int64_t *at, int64_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
 static inline void store_release_int(int *at, int value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
+static inline int add_int(int *at, int value) { return __atomic_add_fetch(at, value, __ATOMIC_ACQ_REL); }
 static inline int64_t exchange_i64(int64_t *at, int64_t value) {
     return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL);
 }

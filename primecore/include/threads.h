@@ -8,6 +8,12 @@
 #include <signal.h>
 #include <stdint.h>
 #include <time.h>
+#if defined(__linux__)
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 static inline int64_t monotonic_us(void) {
     struct timespec now;
@@ -43,6 +49,55 @@ static inline int condition_wait_until(pthread_cond_t *condition, pthread_mutex_
 #else
     struct timespec until = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
     return pthread_cond_timedwait(condition, lock, &until) == ETIMEDOUT;
+#endif
+}
+
+/* A gate that many wait at: who read `word` before waiting cannot miss its opening. On Linux a futex, so that those who
+ * are woken do not queue for a mutex one behind the other; elsewhere a condition variable. */
+typedef struct {
+    uint32_t word;
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+} gate_t;
+
+static inline int gate_init(gate_t *gate) {
+    gate->word = 0;
+    int error = pthread_mutex_init(&gate->lock, NULL);
+    return error ? error : condition_init(&gate->opened);
+}
+
+static inline void gate_destroy(gate_t *gate) {
+    pthread_cond_destroy(&gate->opened);
+    pthread_mutex_destroy(&gate->lock);
+}
+
+/* Waits while `word` is `seen`, at most until deadline_us (0: for ever); may return early. 1 when the time is over. */
+static inline int gate_wait(gate_t *gate, uint32_t seen, int64_t deadline_us) {
+#if defined(__linux__)
+    struct timespec until = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
+    if (__atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) != seen) return 0;
+    long result = syscall(SYS_futex, &gate->word, FUTEX_WAIT_BITSET_PRIVATE, seen, deadline_us ? &until : NULL, NULL,
+                          FUTEX_BITSET_MATCH_ANY);
+    return result && errno == ETIMEDOUT;
+#else
+    int over = 0;
+    pthread_mutex_lock(&gate->lock);
+    while (!over && __atomic_load_n(&gate->word, __ATOMIC_ACQUIRE) == seen)
+        over = condition_wait_until(&gate->opened, &gate->lock, deadline_us);
+    pthread_mutex_unlock(&gate->lock);
+    return over;
+#endif
+}
+
+static inline void gate_open(gate_t *gate) {
+#if defined(__linux__)
+    __atomic_add_fetch(&gate->word, 1, __ATOMIC_ACQ_REL);
+    syscall(SYS_futex, &gate->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+    pthread_mutex_lock(&gate->lock);
+    __atomic_add_fetch(&gate->word, 1, __ATOMIC_ACQ_REL);
+    pthread_cond_broadcast(&gate->opened);
+    pthread_mutex_unlock(&gate->lock);
 #endif
 }
 

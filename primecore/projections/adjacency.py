@@ -82,5 +82,9 @@ class Adjacency(AtOnce):
         return _digest.adjacency(self._graph)
 
     def memory_bytes(self) -> dict[str, int]:
-        """Edge tables (records, keys, index) and the lists of both directions."""
-        return {"edges": self._graph.table_bytes["edges"], "lists": self._graph.adjacency.used_bytes}
+        """Edge tables (records, keys, index), the lists of both directions, and the dead edges that the past needs."""
+        return {
+            "edges": self._graph.table_bytes["edges"],
+            "lists": self._graph.adjacency.used_bytes,
+            "graveyard": self._graph.graveyard.used_bytes,
+        }

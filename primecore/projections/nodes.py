@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from primecore import _digest
+from primecore import _briefs, _digest
 from primecore._graph import Graph
 from primecore._reads import Reader
 from primecore.model import Node
@@ -21,6 +21,10 @@ class NodeState(AtOnce):
     def node(self, node_id: str) -> Node | None:
         """The live node of this id."""
         return self._reader.node(node_id)
+
+    def properties_json(self, ids: list[str]) -> list[bytes | None]:
+        """For each id the live node's properties as JSON text, None where there is none."""
+        return _briefs.properties_json(self._reader, ids)
 
     def digest(self) -> bytes:
         """Of every live node and all it holds."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from primecore._graph import Graph
 from primecore._reads import Reader
 from primecore.config import EXACT_VECTORS
-from primecore.errors import InvalidArgument, PrimeError, StoreClosed
+from primecore.errors import CorruptLog, InvalidArgument, PrimeError, StoreClosed
 from primecore.model import Event, ParkedProjection
 from primecore.projections.adjacency import Adjacency
 from primecore.projections.base import AtOnce, Projection
@@ -133,6 +133,20 @@ class Runner:
                 hint="mend it and register it again in a new process",
             ) from deferred.error
         return deferred.projection
+
+    def adopt(self, other: Runner, same_log: bool) -> None:
+        """Takes over the projections of `other`, and stops it; if their log is not this one, those that saw it park."""
+        other.stop()
+        with self._wake:
+            self._deferred.update(other._deferred)
+            for deferred in other._deferred.values():
+                if not same_log and deferred.position:
+                    deferred.error = deferred.error or CorruptLog(
+                        "the owner of the store recovered less than this projection had seen"
+                    )
+            if self._deferred and self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="prime-projections", daemon=True)
+                self._thread.start()
 
     def positions(self) -> dict[str, int]:
         """How far each has come."""

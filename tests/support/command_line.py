@@ -49,6 +49,7 @@ class Shell:
         self.store = folder / "store"
         self.patch = monkeypatch
         monkeypatch.setenv("PRIME_DATA_DIR", str(self.store))
+        monkeypatch.setenv("HOME", str(folder / "home"))
         monkeypatch.chdir(folder)
 
     def __call__(self, *arguments: object, stdin: str | bytes = b"") -> Result:

@@ -1,0 +1,189 @@
+"""`prime serve` as a process: ready, stopped, killed, locked out, and asked by many at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from support.serving import API, Client, Process
+
+import primecore
+
+TORTURE = float(os.environ.get("TORTURE_SECONDS", "0"))
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "primecore.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+
+
+def test_it_says_where_it_is_answers_and_stops(store_path: Path) -> None:
+    with Process(store_path) as it:
+        assert it.ready == {"url": it.url, "store": str(store_path), "position": 0}
+        done = subprocess.run(
+            [
+                "curl",
+                "-s",
+                "-w",
+                "\ntime_total: %{time_total}s\n",
+                it.url.replace("127.0.0.1", "localhost") + API + "/stats",
+            ],
+            capture_output=True,
+            text=True,
+        )
+        body, told = done.stdout.splitlines()
+        assert json.loads(body)["total_nodes"] == 0 and told.startswith("time_total: ")
+        with Client(it.url) as client:
+            made = client.ask("POST", "/nodes", 201, json={"type": "person", "properties": {"name": "Alice"}})
+        assert it.stop() == 0
+    with primecore.open(store_path, read_only=True) as prime:
+        assert prime.node(made["entity_id"]).properties == {"name": "Alice"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_streams_and_answers(store_path: Path, how: signal.Signals) -> None:
+    with Process(store_path) as it, httpx.Client(timeout=20) as client:
+        with client.stream("GET", f"{it.url}{API}/events/stream") as stream:
+            assert next(stream.iter_lines()) == "retry: 1000"
+            began = time.monotonic()
+            assert it.stop(how) == 0
+            assert time.monotonic() - began < 9
+
+
+def test_what_stops_it_from_starting_is_said_in_one_line(store_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("--data-dir", str(store_path), "serve", "--port", str(taken.getsockname()[1]))
+        assert done.returncode == 74 and "cannot listen on" in done.stderr and done.stderr.count("\n") == 1
+    assert not store_path.exists()
+    done = run("--data-dir", str(store_path), "serve", "--host", "0.0.0.0", "--port", "0", PRIME_API_KEY="")
+    assert done.returncode == 2 and "PRIME_API_KEY" in done.stderr
+    assert not store_path.exists()
+
+
+def test_with_a_key_it_serves_other_addresses(store_path: Path) -> None:
+    with Process(store_path, "--host", "0.0.0.0", PRIME_API_KEY="k" * 30) as it:
+        url = it.url.replace("0.0.0.0", "127.0.0.1")
+        with Client(url) as client:
+            assert client.refused("GET", "/stats") == (401, "unauthorized")
+            assert client.ask("GET", "/stats", headers={"x-api-key": "k" * 30, "host": "any.example"})
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(store_path: Path) -> None:
+    """Many clients post lines and single events until the server is killed in the middle; then it is looked for."""
+    acknowledged: list[str] = []
+
+    def post(url: str, who: int) -> None:
+        with httpx.Client(timeout=20) as client:
+            for turn in range(10_000):
+                ids = [f"note:{who}-{turn}-{at}" for at in range(300 if who % 2 else 1)]
+                text = "".join(json.dumps({"event_type": "a.b", "entity_id": id}) + "\n" for id in ids)
+                kind = "application/x-ndjson" if who % 2 else "application/json"
+                try:
+                    answer = client.post(f"{url}{API}/events", content=text, headers={"content-type": kind})
+                except httpx.HTTPError:
+                    return
+                assert answer.status_code in (200, 201), answer.text
+                acknowledged.extend(ids)
+
+    with Process(store_path) as it:
+        threads = [threading.Thread(target=post, args=(it.url, who)) for who in range(6)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1.5)
+        it.child.kill()
+        for thread in threads:
+            thread.join(30)
+    assert len(acknowledged) > 100
+    with Process(store_path) as it, Client(it.url) as client:
+        found = client.get(f"{API}/events", headers={"accept": "application/x-ndjson"}).text
+        there = [json.loads(line)["entity_id"] for line in found.splitlines()]
+    assert len(there) == len(set(there))
+    assert set(acknowledged) <= set(there)
+
+
+RUDE = (
+    b"GET ",
+    b"POST /api/v1/prime/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{",
+    b"\x00\xff\r\n\r\n",
+    b"GET /api/v1/prime/graph HTTP/1.1\r\nHost: localhost\r\n\r\n",
+)
+
+
+class Crowd:
+    """Clients that ask and write at random until it is time, some of them rudely."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.url, self.until = url, time.monotonic() + seconds
+        self.wrong: list[str] = []
+        self.acknowledged: list[str] = []
+
+    def polite(self, who: int) -> None:
+        dice, turn = random.Random(who), 0
+        with httpx.Client(base_url=self.url + API, timeout=60) as client:
+            while time.monotonic() < self.until:
+                turn += 1
+                answer, ids = self.ask(client, dice, f"{who}-{turn}")
+                if answer.status_code == 201:
+                    self.acknowledged.extend(ids)
+                elif answer.status_code not in (200, 429, 503):
+                    self.wrong.append(answer.text)
+
+    def ask(self, client: httpx.Client, dice: random.Random, name: str) -> tuple[httpx.Response, list[str]]:
+        kind = dice.randrange(10)
+        if kind < 3:
+            return client.post("/nodes", json={"type": "t", "id": name, "properties": {"n": 1}}), [f"node:t:{name}"]
+        if kind == 3:
+            ids = [f"node:t:{name}-{at}" for at in range(20)]
+            created = {"event_type": "prime.node.created", "payload": {"properties": {}}}
+            return client.post("/events", json=[{**created, "entity_id": id} for id in ids]), ids
+        if kind < 6:
+            return client.get(f"/nodes/node:t:{name}/neighbors?depth={dice.randrange(1, 4)}"), []
+        if kind < 8:
+            return client.get("/stats"), []
+        return client.get(f"/events?after={dice.randrange(100)}&limit=50"), []
+
+    def rude(self, who: int) -> None:
+        port = int(self.url.rpartition(":")[2])
+        while time.monotonic() < self.until:
+            with socket.create_connection(("127.0.0.1", port)) as it:
+                it.sendall(RUDE[who % len(RUDE)])
+                time.sleep(0.05)
+
+
+def test_two_hundred_clients_at_once(store_path: Path) -> None:
+    """Reads and writes mixed, some of the clients rude: no error but "come again", nothing lost, memory flat."""
+    seconds = TORTURE or 4
+    with Process(store_path) as it:
+        watched = psutil.Process(it.child.pid)
+        crowd = Crowd(it.url, seconds)
+        threads = [threading.Thread(target=crowd.polite, args=(who,)) for who in range(192)]
+        threads += [threading.Thread(target=crowd.rude, args=(who,)) for who in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds / 2)
+        before = watched.memory_info().rss
+        for thread in threads:
+            thread.join(seconds + 60)
+        after = watched.memory_info().rss
+        with Client(it.url) as last:
+            position = last.ask("GET", "/stats")["position"]
+            assert "prime_http_jobs 0" in last.get("/metrics").text
+        assert it.stop() == 0
+    assert not crowd.wrong, crowd.wrong[:3]
+    assert len(crowd.acknowledged) > 50
+    with primecore.open(store_path, read_only=True) as prime:
+        assert position == prime.position
+        assert not [id for id in crowd.acknowledged if prime.node(id) is None]
+        # What the events themselves take, generously, and no more.
+        assert after - before < (64 << 20) + 2_000 * prime.position
