@@ -38,8 +38,8 @@ from primecore.errors import (
     VersionConflict,
 )
 from primecore.model import (
-    Context,
     BackupReport,
+    Context,
     CrossDomain,
     Diagnosis,
     Diff,
@@ -85,8 +85,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Context",
     "BackupReport",
+    "Context",
     "CorruptLog",
     "CrossDomain",
     "DataError",
@@ -139,10 +139,10 @@ __all__ = [
     "StoreNotFound",
     "StorePoisoned",
     "Subgraph",
-    "VectorNotFound",
     "Subscription",
     "Symptom",
     "TimelineEntry",
+    "VectorNotFound",
     "VerifyReport",
     "VersionConflict",
     "View",

@@ -66,10 +66,10 @@ cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uin
 cdef void mark(Graph graph, Look look, recall_t* recall) noexcept nogil         # which rows a scan may give
 # The one of this subject, made where there is none; NULL: no memory, or too many.
 cdef candidate_t* candidate(recall_t* recall, uint8_t kind, uint32_t number, bint* is_new) noexcept nogil
-# Both scores of a new candidate; `bm25` where it is known, else -1.
+# Both scores of a candidate that an arm gave; `bm25` where it is known, else -1.
 cdef void look_up(Lexical index, Look look, recall_t* recall, candidate_t* it, double bm25) noexcept nogil
-# In this order, once all arms have given theirs. give(): 0, or -1: no memory.
+# In this order, once all arms have given theirs. give(): `depth` rounds of the `givers` best; 0, or -1: no memory.
 cdef void set_scale(recall_t* recall) noexcept nogil
 cdef void weigh(recall_t* recall, candidate_t* it) noexcept nogil
-cdef int give(Graph graph, Lexical index, Look look, recall_t* recall, uint32_t depth) noexcept nogil
+cdef int give(Graph graph, Lexical index, recall_t* recall, uint32_t depth, uint32_t givers) noexcept nogil
 cdef void score_all(Graph graph, recall_t* recall) noexcept nogil

@@ -181,28 +181,29 @@ cdef candidate_t* candidate(recall_t* recall, uint8_t kind, uint32_t number, bin
     return it
 
 
-cdef void look_up(Lexical index, Look look, recall_t* recall, candidate_t* it, double bm25) noexcept nogil:
-    # Both scores of a new candidate; `bm25` where it is known, else -1.
+cdef double bm25_of(Lexical index, recall_t* recall, const candidate_t* it) noexcept nogil:
     cdef uint32_t document, i
-    it.row = index.row_of(it.kind, it.number)
-    if look is not None and it.row != NONE32 and look.sees(it.row):
-        it.cosine = look.score(it.row)
-    it.bm25 = bm25
-    if bm25 >= 0.0:
-        return
-    it.bm25 = 0.0
+    cdef double score = 0.0
     if recall.search == NULL or recall.search.clause_count == 0:
-        return
+        return 0.0
     document = index.place(it.kind, it.number)[0]
     if document == 0 or index.postings.document(document - 1).size == 0:
-        return
+        return 0.0
     for i in range(recall.search.phrase_count):
         if not index.postings.has_phrase(
             document - 1, recall.search.phrases[i].terms, recall.search.phrases[i].count
         ):
-            return
+            return 0.0
     for i in range(recall.search.clause_count):
-        it.bm25 += index.postings.score(&recall.search.clauses[i], document - 1)
+        score += index.postings.score(&recall.search.clauses[i], document - 1)
+    return score
+
+
+cdef void look_up(Lexical index, Look look, recall_t* recall, candidate_t* it, double bm25) noexcept nogil:
+    it.row = index.row_of(it.kind, it.number)
+    if look is not None and it.row != NONE32 and look.sees(it.row):
+        it.cosine = look.score(it.row)
+    it.bm25 = bm25 if bm25 >= 0.0 else bm25_of(index, recall, it)
 
 
 cdef void set_scale(recall_t* recall) noexcept nogil:
@@ -246,7 +247,7 @@ cdef bint holds(Graph graph, const edge_t* edge, int64_t at_us) noexcept nogil:
     )
 
 
-cdef int give_along(Graph graph, Lexical index, Look look, recall_t* recall, uint32_t giver, uint64_t word) noexcept nogil:
+cdef int give_along(Graph graph, Lexical index, recall_t* recall, uint32_t giver, uint64_t word) noexcept nogil:
     cdef list_view_t edges
     cdef uint32_t i, first, peer
     cdef edge_t* edge
@@ -272,9 +273,13 @@ cdef int give_along(Graph graph, Lexical index, Look look, recall_t* recall, uin
         if it == NULL:
             return 0 if recall.count == MAX_CANDIDATES else -1
         if is_new:
-            look_up(index, look, recall, it, -1.0)
-            it.fits = fits(graph, recall, SUBJECT_NODE, peer, it.row)
+            # Its vector is none of the nearest, or it would be here already: what it could add is not worth the look.
+            it.fits = fits(
+                graph, recall, SUBJECT_NODE, peer,
+                index.row_of(SUBJECT_NODE, peer) if recall.conversation.size else <uint32_t>NONE32,
+            )
             if it.fits:
+                it.bm25 = bm25_of(index, recall, it)
                 weigh(recall, it)
         # What a candidate has from this one alone is not given back to it.
         if it.fits and share > it.graph and recall.items[giver].source != <uint32_t>(it - recall.items):
@@ -294,13 +299,13 @@ cdef int by_value(const void* a, const void* b) noexcept nogil:
     return -1 if first.number < second.number else 1
 
 
-cdef int give(Graph graph, Lexical index, Look look, recall_t* recall, uint32_t depth) noexcept nogil:
+cdef int give(Graph graph, Lexical index, recall_t* recall, uint32_t depth, uint32_t givers) noexcept nogil:
     # Rounds: in each, all that have something give a share of what they had when it began, the best first.
-    cdef uint32_t round_, i, count
+    cdef uint32_t _round, i, count
     cdef uint32_t* order
     cdef candidate_t** sorted_
     cdef int status = 0
-    for round_ in range(depth):
+    for _round in range(depth):
         count = 0
         order = <uint32_t*>malloc((<size_t>recall.count + 1) * sizeof(uint32_t))
         sorted_ = <candidate_t**>malloc((<size_t>recall.count + 1) * sizeof(candidate_t*))
@@ -312,13 +317,14 @@ cdef int give(Graph graph, Lexical index, Look look, recall_t* recall, uint32_t 
                     sorted_[count] = &recall.items[i]
                     count += 1
             qsort(sorted_, count, sizeof(candidate_t*), &by_value)
+            count = givers if count > givers else count
             for i in range(count):
                 order[i] = <uint32_t>(sorted_[i] - recall.items)
             for i in range(count):
                 if status == 0:
-                    status = give_along(graph, index, look, recall, order[i], graph.node(recall.items[order[i]].number).out_list)
+                    status = give_along(graph, index, recall, order[i], graph.node(recall.items[order[i]].number).out_list)
                 if status == 0:
-                    status = give_along(graph, index, look, recall, order[i], graph.node(recall.items[order[i]].number).in_list)
+                    status = give_along(graph, index, recall, order[i], graph.node(recall.items[order[i]].number).in_list)
         free(order)
         free(sorted_)
         if status < 0:

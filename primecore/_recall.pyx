@@ -27,6 +27,7 @@ cdef extern from "knn.h" nogil:
 
 
 cdef enum:
+    GIVERS = 32                     # candidates that give to their neighbours, at least, and twice as many as are wanted
     MMR_POOL = 8                    # candidates that are weighed for each one that is chosen
 
 
@@ -327,11 +328,16 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
         set_scale(state)
         for i in range(state.count):
             weigh(state, &state.items[i])
-        status = give(graph, index, look, state, depth) if state.graph_weight > 0.0 else 0
+        status = give(graph, index, state, depth, GIVERS if 2 * k < GIVERS else 2 * k) if state.graph_weight > 0.0 else 0
         if status < 0:
             raise MemoryError("no room to recall")
         score_all(graph, state)
         best = ranked(graph, state, MMR_POOL * k if diversity > 0.0 and look is not None else k, min_score)
+        for number in best:
+            if state.items[<uint32_t>number].row == NONE32:
+                state.items[<uint32_t>number].row = index.row_of(
+                    state.items[<uint32_t>number].kind, state.items[<uint32_t>number].number
+                )
         if diversity > 0.0 and look is not None:
             best = spread_out(look, state, best, k, diversity)
         hits = [made_hit(graph, state, number, depth) for number in best]

@@ -215,6 +215,7 @@ class Engine:
         _replay.replay(
             Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None), until, None, latest_us
         )
+        views.graph.close()
         return views
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What Prime can be asked, in one table, and the one map from error codes to exit codes and HTTP statuses.
+"""What Prime can be asked, in one table; the map from error codes to exit codes and HTTP statuses comes with it.
 
 Every face (command line, HTTP, MCP) reads its names, summaries and request fields here, so they cannot drift apart.
 Knows words only: no engine, no service, no face. Importing it costs next to nothing.
@@ -6,113 +6,22 @@ Knows words only: no engine, no service, no face. Importing it costs next to not
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Field(NamedTuple):
-    """One field of a request. `type` is a JSON type or one of: strings, time, position, point, path, events, entity_id.
-
-    A point is a position or a time.
-    """
-
-    name: str
-    type: str
-    summary: str
-    required: bool = False
-    default: object = None
-    choices: tuple[str, ...] = ()
-
-
-class Operation(NamedTuple):
-    """One use case: a method of `primecore.Prime` with this name, taking these fields as arguments.
-
-    `on_path`: a function of the package instead, for files that are no open store; its fields hold every path it takes.
-    """
-
-    name: str
-    summary: str
-    fields: tuple[Field, ...]
-    writes: bool
-    on_path: bool = False
-
-    def field(self, name: str) -> Field:
-        """The field called `name`. Raises `KeyError`."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        raise KeyError(f"operation {self.name} has no field {name}")
-
-
-class Outcome(NamedTuple):
-    """What an error code becomes outside Python, and what a person can do about it."""
-
-    exit_code: int
-    http_status: int
-    meaning: str
-
-
-EXIT_FINE = 0
-EXIT_NO = 1
-EXIT_USAGE = 2
-EXIT_BAD_DATA = 65
-EXIT_NOT_FOUND = 66
-EXIT_UNAVAILABLE = 69
-EXIT_BUG = 70
-EXIT_IO = 74
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
-
-ERRORS: dict[str, Outcome] = {
-    "prime_error": Outcome(EXIT_BUG, 500, "Something in Prime went wrong that has no code of its own."),
-    "internal_error": Outcome(EXIT_BUG, 500, "A bug in Prime. Run again with `--debug` and report what it prints."),
-    "misuse": Outcome(EXIT_USAGE, 400, "The request makes no sense as it stands."),
-    "usage": Outcome(EXIT_USAGE, 400, "A command was called the wrong way; its `--help` shows the right one."),
-    "invalid_argument": Outcome(EXIT_USAGE, 400, "An argument is wrong; the message names it and what was expected."),
-    "invalid_event": Outcome(
-        EXIT_BAD_DATA, 422, "An event breaks a rule of the format; field, line and column say where."
-    ),
-    "limit_exceeded": Outcome(EXIT_BAD_DATA, 413, "A stated limit would be passed; the message names it."),
-    "data_error": Outcome(EXIT_BAD_DATA, 409, "The data in the store does not allow this."),
-    "version_conflict": Outcome(EXIT_BAD_DATA, 409, "Someone else wrote first. Read the entity again and retry."),
-    "idempotency_conflict": Outcome(EXIT_BAD_DATA, 409, "The `event_id` belongs to another event. Use one of its own."),
-    "corrupt_log": Outcome(EXIT_BAD_DATA, 500, "Bytes on disk are not what was written; path and offset say where."),
-    "node_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live node has this id."),
-    "edge_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live edge has this id."),
-    "vector_not_found": Outcome(EXIT_NOT_FOUND, 404, "The entity has no vector."),
-    "model_mismatch": Outcome(
-        EXIT_BAD_DATA, 409, "The vectors are of another model. Use that one, or `prime reembed` to make new ones."
-    ),
-    "reembed_unfinished": Outcome(
-        EXIT_BAD_DATA, 409, "A change of model was broken off. `prime reembed` finishes it."
-    ),
-    "store_not_found": Outcome(EXIT_NOT_FOUND, 404, "There is no store at this path. `prime ingest FILE` makes one."),
-    "file_not_found": Outcome(EXIT_NOT_FOUND, 404, "A file that was named does not exist."),
-    "environment_failure": Outcome(EXIT_UNAVAILABLE, 503, "The world around the store failed."),
-    "store_locked": Outcome(EXIT_UNAVAILABLE, 503, "Another process owns the store. Reading it works all the same."),
-    "store_closed": Outcome(EXIT_UNAVAILABLE, 503, "The store was closed. Open it again."),
-    "store_forked": Outcome(EXIT_UNAVAILABLE, 500, "A forked child used its parent's store. Open one in the child."),
-    "store_poisoned": Outcome(EXIT_IO, 503, "A write or sync failed earlier. Reads go on; reopen the store to write."),
-    "outcome_unknown": Outcome(
-        EXIT_IO, 503, "A write failed or was not answered. Whether it is there is told by writing it again, same id."
-    ),
-    "unauthorized": Outcome(EXIT_UNAVAILABLE, 401, "A server wants an API key: `Authorization: Bearer KEY`."),
-    "forbidden": Outcome(EXIT_UNAVAILABLE, 403, "This key may only read, or a page of another site asked."),
-    "route_not_found": Outcome(EXIT_NOT_FOUND, 404, "A server has nothing at this path; `/openapi.json` lists all."),
-    "method_not_allowed": Outcome(EXIT_USAGE, 405, "The path is right, the HTTP method is not."),
-    "request_timeout": Outcome(EXIT_UNAVAILABLE, 408, "A client stopped sending in the middle of its request."),
-    "unsupported_media_type": Outcome(EXIT_USAGE, 415, "A body in another format than the path takes."),
-    "too_busy": Outcome(EXIT_UNAVAILABLE, 429, "A server has enough to do just now. Try again in a second."),
-    "timed_out": Outcome(EXIT_UNAVAILABLE, 503, "No answer in the time there is. Ask for less."),
-    "disk_full": Outcome(EXIT_IO, 507, "No room for the next event. Nothing was written; it heals when space returns."),
-    "storage_failure": Outcome(EXIT_IO, 500, "The operating system refused a read or write of the store."),
-    "io_error": Outcome(EXIT_IO, 500, "The operating system refused a read or write of another file."),
-}
-
-
-def outcome(code: str) -> Outcome:
-    """The outcome of an error code. A code nobody listed is a bug of ours, and treated as one."""
-    return ERRORS.get(code, ERRORS["internal_error"])
-
+from primecore.outcomes import (  # noqa: F401  # part of what faces read here
+    ERRORS,
+    EXIT_BAD_DATA,
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    EXIT_FINE,
+    EXIT_INTERRUPTED,
+    EXIT_IO,
+    EXIT_NO,
+    EXIT_NOT_FOUND,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+    Outcome,
+    outcome,
+)  # fmt: skip
+from primecore.requests import RECALL, Field, Operation
 
 _ENVELOPE = (
     Field("expected_version", "integer", "the version the entity must be at; 0: no event yet"),
@@ -131,23 +40,6 @@ _DOMAIN = Field("domain", "string", "the domain it belongs to")
 _LABELS = Field("labels", "strings", "labels, replaced whole")
 _WEIGHT = Field("weight", "number", "a finite number (1.0 where none is given)")
 _VALID = (Field("valid_from", "time", "when it begins to hold"), Field("valid_to", "time", "when it ceases to hold"))
-
-_RECALL = (
-    Field("depth", "integer", "how many edges away from what was found", default=1),
-    Field("type", "string", "only nodes of this type"),
-    Field("domain", "string", "only nodes of this domain"),
-    Field("label", "string", "only nodes with this label"),
-    Field("conversation", "string", "only what has this conversation_id"),
-    Field("since", "time", "only what last changed then or later"),
-    Field("until", "time", "only what last changed before"),
-    Field("valid_at", "time", "only what was there and edges that held then"),
-    Field("weights", "object", "of vector, words, graph, recency and importance"),
-    Field("floor", "number", "what is less alike, and holds less of the query, is no hit", default=0.1),
-    Field("min_score", "number", "only scores from this on", default=0.0),
-    Field("diversity", "number", "0 to 1: give up score for difference"),
-    Field("half_life_days", "number", "what is so old counts half as recent"),
-    Field("importance", "string", "a property from 0 to 1 that adds to the score"),
-)
 
 _WRITES = (
     Operation(
@@ -274,11 +166,7 @@ _WRITES = (
     Operation(
         "reject",
         "Delete a fact and keep it from coming back",
-        (
-            _NODE_ID,
-            Field("reason", "string", "why, for its history"),
-            *(field for field in _ENVELOPE if field.name == "durable"),
-        ),
+        (_NODE_ID, Field("reason", "string", "why, for its history"), _ENVELOPE[-1]),
         True,
     ),
     Operation(
@@ -393,7 +281,7 @@ _READS = (
             Field("query", "string", "the question"),
             Field("vector", "array", "its vector, else the store's embedder makes one"),
             Field("k", "integer", "at most this many", default=10),
-            *_RECALL,
+            *RECALL,
         ),
         False,
     ),
@@ -403,7 +291,7 @@ _READS = (
         (
             Field("query", "string", "the question", required=True),
             Field("max_tokens", "integer", "at most this many tokens", default=1000),
-            *_RECALL,
+            *RECALL,
         ),
         False,
     ),

@@ -16,7 +16,7 @@ from primecore.searches import MAX_QUERY_WORDS, Time, checked_name, checked_time
 from primecore.writes import check_count
 
 MAX_HITS = 1000
-MAX_DEPTH = 5
+FARTHEST = 5
 FLOOR = 0.1  # a cosine, or a share of the query's words: below it is chance
 DAY_US = 86_400_000_000
 _LARGEST = 1e12
@@ -53,11 +53,11 @@ class Recalls(Embeds):
         what each added to its score, `edges` which edges brought it. Filters (the live node's `type`, `domain` and
         `label`; a `conversation_id` in its properties or in the vector's metadata; `since` and `until`, the first
         moment that is too late, of the last change) hold for hits and for what brings them, and come before `k`.
-        `valid_at` leaves out what was created later and edges that did not hold then. What is less alike than `floor`, and holds
-        less of the query than that, is no hit: better none than noise. `min_score` is asked of the whole score. `diversity` (0 to
-        1) trades score for difference from the hits before. With `half_life_days` what changed lately counts for more;
-        `importance` names a property from 0 to 1 that does, too. `weights`: vector, words, graph, recency, importance.
-        Raises ModelMismatch, ReembedUnfinished, InvalidArgument.
+        `valid_at` leaves out what was created later and edges that did not hold then. What is less alike than `floor`,
+        and holds less of the query than that, is no hit: better none than noise. `min_score` is asked of the whole
+        score. `diversity` (0 to 1) trades score for difference from the hits before. With `half_life_days` what changed
+        lately counts for more; `importance` names a property from 0 to 1 that does, too. `weights`: vector, words,
+        graph, recency, importance. Raises ModelMismatch, ReembedUnfinished, InvalidArgument.
 
         >>> [hit.id for hit in prime.recall("who is alice?", k=1)]
         ['node:person:alice']
@@ -65,12 +65,11 @@ class Recalls(Embeds):
         self._engine.check()
         if query is None and vector is None:
             raise InvalidArgument("recall: expected a query, a vector or both")
-        if query is not None and not isinstance(query, str):
-            raise InvalidArgument(f"query: expected text, found {query!r}")
+        checked_name(query, "query")
         if not 1 <= check_count(k, "k") <= MAX_HITS:
             raise InvalidArgument(f"k: expected an integer from 1 to {MAX_HITS:,}, found {k:,}")
-        if check_count(depth, "depth") > MAX_DEPTH:
-            raise InvalidArgument(f"depth: expected an integer from 0 to {MAX_DEPTH}, found {depth:,}")
+        if check_count(depth, "depth") > FARTHEST:
+            raise InvalidArgument(f"depth: expected an integer from 0 to {FARTHEST}, found {depth:,}")
         filters = Filters(
             checked_name(type, "type"),
             checked_name(domain, "domain"),
@@ -80,18 +79,7 @@ class Recalls(Embeds):
             checked_time(until, "until"),
             checked_time(valid_at, "valid_at"),
         )
-        half_life = 0.0 if half_life_days is None else _number(half_life_days, "half_life_days", 0.0, math.inf)
-        if half_life_days is not None and half_life == 0.0:
-            raise InvalidArgument("half_life_days: expected more than 0")
-        how = How(
-            _weights(weights),
-            depth,
-            _number(floor, "floor", 0.0, 1.0),
-            _number(min_score, "min_score", 0.0, math.inf),
-            0.0 if diversity is None else _number(diversity, "diversity", 0.0, 1.0),
-            half_life * DAY_US,
-            checked_name(importance, "importance"),
-        )
+        how = _how(weights, depth, floor, min_score, diversity, half_life_days, importance)
         if self._vectors.awaiting:
             raise ReembedUnfinished(
                 f"{self._vectors.awaiting:,} texts wait for vectors of {self._vectors.model}: no answer would be whole",
@@ -122,6 +110,29 @@ class Recalls(Embeds):
             if self._vectors.model is None and self._engine.settings.embedder is None:
                 return None  # vectors of the caller's own: no text can be compared with them
             raise
+
+
+def _how(
+    weights: Mapping[str, float] | None,
+    depth: int,
+    floor: float,
+    min_score: float,
+    diversity: float | None,
+    half_life_days: float | None,
+    importance: str | None,
+) -> How:
+    half_life = 0.0 if half_life_days is None else _number(half_life_days, "half_life_days", 0.0, math.inf)
+    if half_life_days is not None and half_life == 0.0:
+        raise InvalidArgument("half_life_days: expected more than 0")
+    return How(
+        _weights(weights),
+        depth,
+        _number(floor, "floor", 0.0, 1.0),
+        _number(min_score, "min_score", 0.0, math.inf),
+        0.0 if diversity is None else _number(diversity, "diversity", 0.0, 1.0),
+        half_life * DAY_US,
+        checked_name(importance, "importance"),
+    )
 
 
 def _weights(given: Mapping[str, float] | None) -> Weights:

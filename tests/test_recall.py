@@ -29,7 +29,8 @@ def reference(prime, query, vector, edges, live, depth, floor):
         count = prime._engine.views.words.index.postings.count
         for word in set(query.split()):
             holders = sum(word in hit.parts for hit in hits)
-            weights += query.split().count(word) * math.log(1 + (count - holders + 0.5) / (holders + 0.5)) * bool(holders)
+            if holders:
+                weights += query.split().count(word) * math.log(1 + (count - holders + 0.5) / (holders + 0.5))
     cosine = {hit.id: hit.score for hit in prime.similar(vector=vector, k=10_000)} if vector else {}
     return fused(
         bm25, cosine, weights, edges, live, asks_words=bool(query), asks_vectors=bool(vector), depth=depth, floor=floor
@@ -201,6 +202,10 @@ def test_what_cannot_be_asked(wrong):
             prime.recall(**wrong)
 
 
+def stored(name: str, payload: dict) -> dict:
+    return {"event_type": "prime.vector.stored", "entity_id": f"vec:{name}", "payload": payload}
+
+
 def test_an_answer_is_of_one_position():
     # Each batch moves the word and the vector from one node to the other: never both, never none.
     with primecore.open(":memory:") as prime:
@@ -211,15 +216,9 @@ def test_an_answer_is_of_one_position():
             turn = 0
             while not stop.is_set():
                 turn ^= 1
-                prime.append_many([
-                    {"event_type": "prime.vector.stored", "entity_id": f"vec:{name}", "payload": one if turn == at else two}
-                    for at, name in enumerate("ab")
-                ])
+                prime.append_many([stored(name, one if turn == at else two) for at, name in enumerate("ab")])
 
-        prime.append_many([
-            {"event_type": "prime.vector.stored", "entity_id": f"vec:{name}", "payload": one if name == "a" else two}
-            for name in "ab"
-        ])
+        prime.append_many([stored("a", one), stored("b", two)])
         writer = threading.Thread(target=write)
         writer.start()
         try:

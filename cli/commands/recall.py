@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from primecore.cli import render
-from primecore.cli.commands.search import bar
 from primecore.cli.lazy import PrimeCommand
 from primecore.cli.options import TEXT, Settings, open_store, option
 from primecore.cli.render import Column
@@ -15,7 +14,7 @@ from primecore.cli.render import Column
 if TYPE_CHECKING:
     from primecore.model import Hit
 
-EXAMPLES = ['prime query recall "who works on auth?"', "prime query recall auth --type person --explain"]
+EXAMPLES = ['prime query recall "who works on auth?"', "prime query recall alice --type person --explain"]
 
 
 @click.command("recall", cls=PrimeCommand, examples=EXAMPLES)
@@ -50,7 +49,7 @@ def command(settings: Settings, /, query: str, explain: bool, **how: Any) -> Non
     if explain:
         columns += [Column("parts", "text"), Column("edges", "text")]
     best = max((hit.score for hit in hits), default=1.0)
-    rows = [_row(hit, bar(hit.score / best, hit.score) if people else hit.score, explain) for hit in hits]
+    rows = [_row(hit, render.bar(hit.score / best, hit.score) if people else hit.score, explain) for hit in hits]
     render.table(settings, document, columns, rows)
 
 
