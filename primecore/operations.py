@@ -6,7 +6,7 @@ Knows words only: no engine, no service, no face. Importing it costs next to not
 
 from __future__ import annotations
 
-from primecore.outcomes import (  # noqa: F401  # part of what faces read here
+from primecore.outcomes import (
     ERRORS,
     EXIT_BAD_DATA,
     EXIT_BROKEN_PIPE,
@@ -22,6 +22,25 @@ from primecore.outcomes import (  # noqa: F401  # part of what faces read here
     outcome,
 )  # fmt: skip
 from primecore.requests import RECALL, Field, Operation
+
+__all__ = [
+    "ERRORS",
+    "EXIT_BAD_DATA",
+    "EXIT_BROKEN_PIPE",
+    "EXIT_BUG",
+    "EXIT_FINE",
+    "EXIT_INTERRUPTED",
+    "EXIT_IO",
+    "EXIT_NO",
+    "EXIT_NOT_FOUND",
+    "EXIT_UNAVAILABLE",
+    "EXIT_USAGE",
+    "OPERATIONS",
+    "Field",
+    "Operation",
+    "Outcome",
+    "outcome",
+]  # fmt: skip
 
 _ENVELOPE = (
     Field("expected_version", "integer", "the version the entity must be at; 0: no event yet"),
