@@ -70,7 +70,7 @@ PATHS = {
         OPEN + f"for n in range({CALLS}): list(prime.neighbors(ids[n % 1000]))",
     ),
     "node(id)": HotPath(
-        "__pyx_pw_*Reader_?node",
+        "__pyx_pw_*Reader_*node",
         CALLS,
         OPEN + f"for n in range({CALLS}): prime.node(ids[n % 1000])",
     ),
