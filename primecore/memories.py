@@ -6,7 +6,7 @@ import hashlib
 import threading
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from primecore import _batch, codec
@@ -80,6 +80,8 @@ class Memories(Recalls):
             payload["domain"] = domain
         if labels is not None:
             payload["labels"] = list(labels)
+        if not isinstance(links, Iterable) or isinstance(links, (str, bytes, Mapping)):
+            raise InvalidArgument(f"links: expected pairs of a relation and a node's id, found {links!r}")
         wanted = [_link(it) for it in links]
         said = (timestamp, metadata)
         with self._remembering:
