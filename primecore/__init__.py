@@ -39,6 +39,7 @@ from primecore.errors import (
 )
 from primecore.model import (
     BackupReport,
+    Context,
     CrossDomain,
     Diagnosis,
     Diff,
@@ -52,6 +53,7 @@ from primecore.model import (
     Finding,
     Hit,
     IngestReport,
+    Link,
     LostRange,
     Neighbor,
     Node,
@@ -61,6 +63,7 @@ from primecore.model import (
     Provenance,
     Receipt,
     ReembedReport,
+    Remembered,
     ReplayReport,
     RestoreReport,
     SalvageReport,
@@ -83,6 +86,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackupReport",
+    "Context",
     "CorruptLog",
     "CrossDomain",
     "DataError",
@@ -105,6 +109,7 @@ __all__ = [
     "InvalidArgument",
     "InvalidEvent",
     "LimitExceeded",
+    "Link",
     "LostRange",
     "MisuseError",
     "ModelMismatch",
@@ -122,6 +127,7 @@ __all__ = [
     "Receipt",
     "ReembedReport",
     "ReembedUnfinished",
+    "Remembered",
     "ReplayReport",
     "RestoreReport",
     "SalvageReport",
