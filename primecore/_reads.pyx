@@ -32,6 +32,20 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM(object tuple, Py_ssize_t at, object item)
 
 
+cdef extern from *:
+    """
+    /* An instance of a subclass of tuple that adds nothing to it, each item NULL, for items that hold no other object:
+     * the collector need not know of it (as it forgets tuples that it finds to be such), so it is not told. */
+    static PyObject *row_new(PyTypeObject *type, Py_ssize_t size) {
+        PyTupleObject *row = PyObject_GC_NewVar(PyTupleObject, type, size);
+        if (row != NULL)
+            memset(row->ob_item, 0, (size_t)size * sizeof(PyObject *));
+        return (PyObject *)row;
+    }
+    """
+    object row_new(PyTypeObject* type, Py_ssize_t size)
+
+
 cdef extern from "atomics.h" nogil:
     uint64_t load_acquire_u64(const uint64_t*)
 
@@ -85,7 +99,7 @@ cdef uint32_t check_limit(limit) except? 0xFFFFFFFE:
     return min(limit, NO_LIMIT)
 
 
-cdef inline void put(object result, Py_ssize_t at, object item):
+cdef inline void put(object result, Py_ssize_t at, object item) noexcept:
     Py_INCREF(item)
     PyTuple_SET_ITEM(result, at, item)
 
@@ -171,10 +185,11 @@ cdef class Neighbors(OpenResult):
 
     cdef object neighbor(self, uint32_t peer, uint32_t number, str direction):
         cdef edge_t* edge = self.graph.edge(number)
-        cdef object result = NEIGHBOR.tp_alloc(NEIGHBOR, 5)
+        cdef str relation = self.graph.relation_name(edge.relation)
+        cdef object result = row_new(NEIGHBOR, 5)
         put(result, 0, self.graph.nodes.key_str(peer))
         put(result, 1, self.graph.edges.key_str(number))
-        put(result, 2, self.graph.relation_name(edge.relation))
+        put(result, 2, relation)
         put(result, 3, direction)
         put(result, 4, ONE if edge.weight == 1.0 else edge.weight)
         return result
