@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from torture import faults, flips, fuzz, memory, metamorphic, processes, simulation
+from torture import crowd, faults, flips, fuzz, kills, memory, metamorphic, owners, processes, simulation
 from torture.processes import NotAllowed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,12 +38,6 @@ def flip(seed: int, folder: Path) -> int:
     return sum(flips.run(bool(seed % 2), (seed // 2) % 50, 50).values())
 
 
-def trace(seed: int, folder: Path) -> int:
-    processes.may_trace()
-    call = processes.CALLS[seed % len(processes.CALLS)]
-    return int(processes.kill_at(seed, folder, call, 1 + seed // len(processes.CALLS) % 40))
-
-
 def fail_sync(seed: int, folder: Path) -> int:
     processes.may_trace()
     processes.failing_sync(seed, folder, ("mapping", "pwrite")[seed % 2])
@@ -52,16 +46,6 @@ def fail_sync(seed: int, folder: Path) -> int:
 
 def run_out(seed: int, folder: Path) -> int:
     return memory.run(seed, folder) != "nothing failed"
-
-
-def threads(seed: int, folder: Path) -> int:
-    import test_threads
-
-    path = folder / str(seed)
-    path.mkdir()
-    test_threads.test_batches_are_seen_whole(path)
-    test_threads.test_random_writers_together(path / "writers", ("interval", "always", "never")[seed % 3])
-    return 1
 
 
 RUNGS = {
@@ -74,9 +58,10 @@ RUNGS = {
     "fuzz-segments": Rung(1, "inputs", lambda seed, _: fuzz.run("segments", seed, 500)),
     "fuzz-lines": Rung(0.5, "inputs", lambda seed, _: fuzz.run("lines", seed, 2000)),
     "memory": Rung(0.5, "failures", run_out),
-    "threads": Rung(0.5, "runs", threads),
-    "kills": Rung(12, "kills", processes.random_kills),
-    "kills-at-calls": Rung(1.5, "kills", trace),
+    "crowd": Rung(1, "events", crowd.run),
+    "owners": Rung(1, "kills", owners.run),
+    "kills": Rung(6, "kills", kills.run),
+    "kills-at-calls": Rung(3, "kills", kills.points),
     "failing-syncs": Rung(0.5, "runs", fail_sync),
     "full-disk": Rung(0.5, "refusals", processes.full_disk),
     "power-cuts": Rung(2, "cuts", lambda seed, folder: processes.power_cut(seed, folder) >= 0),
