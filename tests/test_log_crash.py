@@ -385,6 +385,25 @@ def test_a_segment_of_another_store_is_refused(tmp_path):
         Log.open(tmp_path / "b")
 
 
+@pytest.mark.parametrize("field, offset", [("segment_id", 32), ("previous_chain", 56)])
+def test_a_sealed_segment_that_does_not_follow_is_refused(tmp_path, field, offset):
+    """As one of a copy of this store would be, that went its own way: every checksum of its own holds."""
+    with Log.open(tmp_path / "s", segment_sizes=TINY) as log:
+        for number in range(200):
+            append(log, plain_event(number))
+    names = sorted((tmp_path / "s" / "wal").iterdir())
+    assert len(names) > 3
+    data = bytearray(names[1].read_bytes())
+    data[offset] ^= 4
+    struct.pack_into("<I", data, 508, crc32c(data[:508]))
+    names[1].write_bytes(data)
+    with pytest.raises(CorruptLog, match="does not follow") as caught:
+        Log.open(tmp_path / "s")
+    assert caught.value.path == str(names[1]) and caught.value.position == int(names[1].name[:20])
+    with Log.open(tmp_path / "s", read_only=True) as reader:
+        assert reader.recovery.damaged and len(contents(reader)) == int(names[1].name[:20]) - 1
+
+
 def test_a_format_from_the_future_is_refused(tmp_path):
     with Log.open(tmp_path / "s", segment_sizes=TINY) as log:
         append(log, plain_event(1))

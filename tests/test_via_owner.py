@@ -261,8 +261,51 @@ def test_lines_whose_answer_is_lost_are_counted_once(tmp_path, monkeypatch):
     first.close()
 
 
+def test_an_owner_that_closes_within_lines_is_followed_by_the_next(tmp_path, monkeypatch):
+    """Whoever reads the file was told that the store is closed, though it had only changed hands."""
+    path = tmp_path / "s"
+    first = primecore.open(path)
+    wait_until((path / "writer.sock").exists)
+    real = owner._lines.ingest
+
+    def closing(writer, data, offset, source):
+        if not first._closed_by_test:
+            first._closed_by_test = True
+            real(writer, data[: data.index(b"\n") + 1], offset, source)
+            first._engine.close()
+        return real(writer, data, offset, source)
+
+    first._closed_by_test = False
+    monkeypatch.setattr(owner._lines, "ingest", closing)
+    with primecore.open(path, via_owner=True) as other:
+        report = other.ingest(io.BytesIO(LINES), on_error="skip")
+        assert (report.read, report.appended, report.duplicates, report.refused) == (5, 4, 0, 1)
+        assert other.position == 4
+    first.close()
+
+
+def test_what_hinders_the_takeover_does_not_hide_that_the_outcome_is_unknown(both, monkeypatch):
+    """A request had gone out; "no room" would have read as "nothing was written"."""
+    own, other = both
+
+    def goes(request):
+        raise channel.Gone(sent=True)
+
+    def hindered():
+        raise primecore.DiskFull("no room", hint="free some space")
+
+    monkeypatch.setattr(other._channel, "ask", goes)
+    monkeypatch.setattr(other, "_become_owner", hindered)
+    with pytest.raises(primecore.OutcomeUnknown, match="no room") as caught:
+        other.append("x", "x:1")
+    (event_id,) = caught.value.event_ids
+    assert event_id in caught.value.hint
+    monkeypatch.undo()
+    assert other.append("x", "x:1", event_id=event_id).position == own.position == 1
+
+
 def test_ten_processes_write_while_owners_are_killed(tmp_path):
-    assert owners.run(11, tmp_path, writes=40, kill_every_s=0.6) >= 3
+    assert owners.run(11, tmp_path, writes=150, kill_every_s=0.5)
 
 
 def test_the_next_writer_takes_over_and_projections_go_on(tmp_path):
