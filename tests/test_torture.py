@@ -95,7 +95,7 @@ def test_random_kills(tmp_path, seed):
     "way, fsync, backend", [("append", "always", "pwrite"), ("append_many", "interval", "mapping")]
 )
 def test_killed_at_a_call(tmp_path, way, fsync, backend):
-    assert kills.at_points(a_seed(), tmp_path, way, fsync, backend, step=29) > 5
+    assert kills.at_points(a_seed(), tmp_path, way, fsync, backend, step=11) > 5
 
 
 def test_a_crowd_of_threads_and_processes(tmp_path):

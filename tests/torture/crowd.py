@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ class Crowd:
         assert self.prime.replay(verify=True).equal is True
 
 
-def run(seed: int, folder: Path, seconds: float = 60) -> int:
+def run(seed: int, folder: Path, seconds: float = 60, processes: int = PROCESSES) -> int:
     """Gives how many events went in. Raises AssertionError."""
     path = folder / f"crowd-{seed}"
     sizes = SegmentSizes(65536, 1 << 20)
@@ -174,13 +175,14 @@ def run(seed: int, folder: Path, seconds: float = 60) -> int:
         with log_options(segment_sizes=sizes, fsync_interval_ms=5), primecore.open(path, fsync=fsync) as prime:
             prime.append_many(batch(0, 0))
             command = ("-m", "torture.crowd", path, seconds)
-            with child(*command) as one, child(*command) as two:
+            with ExitStack() as stack:
+                readers = [stack.enter_context(child(*command)) for _ in range(processes)]
                 crowd = Crowd(prime, time.monotonic() + seconds)
                 crowd.batches[0] = 1
                 crowd.run()
                 crowd.check()
-                followers = [ended(process) for process in (one, two)]
-            assert followers == [(prime.position, prime.digest())] * PROCESSES, followers
+                followers = [ended(process) for process in readers]
+            assert followers == [(prime.position, prime.digest())] * processes, followers
             assert crowd.looks
             return int(prime.position)
     finally:
