@@ -80,7 +80,9 @@ def climb(name: str, seed: int, tally: Tally) -> None:
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
-        tally.tried += int(RUNGS[name].run(seed, folder))
+        tried = int(RUNGS[name].run(seed, folder))
+        print(f"{name} {seed}: {tried} {RUNGS[name].unit}, {time.monotonic() - begun:.0f} s", flush=True)
+        tally.tried += tried
         tally.runs += 1
     except NotAllowed as error:
         tally.not_allowed = str(error)
@@ -129,16 +131,13 @@ def main(arguments: list[str]) -> int:
     first_seed = int(os.environ.get("TORTURE_SEED") or time.time())
     target = Path(os.environ.get("TORTURE_RESULT") or ROOT / "benchmarks/results/torture.json")
     tallies = {name: Tally() for name in RUNGS}
-    begun, seed, told = time.monotonic(), first_seed, 0.0
+    begun, seed = time.monotonic(), first_seed
     print(f"{seconds:.0f} s, first seed {first_seed}", flush=True)
     while time.monotonic() - begun < seconds:
         open_rungs = [name for name in RUNGS if not tallies[name].not_allowed]
         name = min(open_rungs, key=lambda name: tallies[name].seconds / RUNGS[name].share)
         climb(name, seed, tallies[name])
         seed += 1
-        if time.monotonic() - told > 60:
-            told = time.monotonic()
-            print(", ".join(f"{tally.tried} {name}" for name, tally in tallies.items()), flush=True)
     found = result(tallies, first_seed, time.monotonic() - begun)
     target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found["figures"], indent=2))

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -248,7 +249,10 @@ def interposer(folder: Path) -> Path:
 def at_points(seed: int, folder: Path, way: str, fsync: str, backend: str, step: int = 1) -> int:
     """A scripted workload is killed before, after and within each `step`-th call; gives how many kills there were."""
     kills = 0
-    with Nursery(interposer(folder)) as nurse:
+    with contextlib.ExitStack() as stack:
+        if os.access("/dev/shm", os.W_OK):  # the death of a process asks nothing of a disk, whose syncs take longest
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        nurse = stack.enter_context(Nursery(interposer(folder)))
         for when, word in enumerate(POINTS):
             number = 1 + (seed + when) % step
             while True:
@@ -258,7 +262,8 @@ def at_points(seed: int, folder: Path, way: str, fsync: str, backend: str, step:
                         status = nurse.reap(pid)
                         assert status in (0, -KILLED), status
                         one.check(read_only=number % 2 == 0, wholly=number % 7 == 0)
-                        one.check(read_only=False, wholly=False)
+                        if number % 2 == 0:
+                            one.check(read_only=False, wholly=False)
                     except BaseException as error:
                         error.add_note(f"{word} call {number} of {way}, {fsync}, {backend}, seed {seed}")
                         raise
