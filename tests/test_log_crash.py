@@ -97,6 +97,19 @@ def test_power_loss_between_rotation_and_sync_drops_later_segments():
     assert seen
 
 
+def test_power_loss_when_an_empty_segment_is_replaced_by_a_larger_one():
+    """It takes the name of one whose header was on stable storage: its own must be there before."""
+    for seed in range(30):
+        disk = MemoryStorage()
+        log = open_log(disk, sizes=TINY)
+        append(log, plain_event(1, size=20_000))
+        crashed = disk.crash_clone(random.Random(seed))
+        log.close()
+        with open_log(crashed, sizes=TINY) as log:
+            assert contents(log) in ([], [expected(plain_event(1, size=20_000))])
+            append(log, plain_event(2))
+
+
 def test_bytes_behind_a_clean_mark_do_not_come_back():
     """A clean mark outlived the appends after it, and one of them reached the disk without the one before it.
 
