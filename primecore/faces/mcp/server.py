@@ -88,7 +88,7 @@ class Face:
         except TimeoutError:
             return _failure("timed_out", "no answer in time", "ask for less")
 
-    def _ask(self, tool: Tool, given: dict[str, Any], budget: int) -> dict[str, Any]:
+    def _ask(self, tool: Tool, given: dict[str, Any], budget: int) -> Any:
         body = ask(self.prime, tool.operation, given, limits.MCP_PAGE)
         return texts.fit(body, budget) if tool.reads else body
 
@@ -188,7 +188,7 @@ def _may_only_read(context: Context) -> bool:
     return request is not None and request.scope.get("prime.right", "write") != "write"
 
 
-def _result(body: dict[str, Any], *, recalled: bool) -> types.CallToolResult:
+def _result(body: Any, *, recalled: bool) -> types.CallToolResult:
     """The answer twice: as it is for programs, and as text for a model, fenced where it holds what was stored."""
     text = values.dumps(body).decode()
     return types.CallToolResult(
