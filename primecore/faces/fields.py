@@ -193,6 +193,7 @@ _CHECKS: dict[str, Callable[[Field, Any], Any]] = {
     "events": _events,
     "numbers": _numbers,
     "vector": _numbers,
+    "array": _numbers,
 }
 
 
@@ -215,7 +216,7 @@ def from_text(field: Field, texts: list[str]) -> Any:
         if text not in _TRUTH:
             raise _wrong(field, "true or false", text)
         return _TRUTH[text]
-    if field.type in ("object", "events", "numbers", "vector"):
+    if field.type in ("object", "events", "numbers", "vector", "array"):
         return values.loads(text.encode("utf-8", "surrogatepass"), field.name)
     return text
 
@@ -252,4 +253,5 @@ _SCHEMAS: dict[str, Schema] = {
     "events": {"type": "array", "items": {"type": "object", "required": ["event_type", "entity_id"]}},
     "numbers": {"type": "array", "items": {"type": "number"}, "minItems": 1},
     "vector": {"type": "array", "items": {"type": "number"}, "minItems": 1},
+    "array": {"type": "array", "items": {"type": "number"}, "minItems": 1},
 }

@@ -22,7 +22,8 @@ from primecore.errors import InvalidArgument, PrimeError
 from primecore.faces import limits, values
 from primecore.faces.asking import ask, is_quick, past
 from primecore.faces.fields import check
-from primecore.faces.mcp import resources, texts
+from primecore.faces.mcp import export, resources, texts
+from primecore.faces.mcp.completion import complete
 from primecore.faces.mcp.index import index
 from primecore.faces.mcp.tools import DESTRUCTIVE, IDEMPOTENT, MAX_TOKENS, Tool, table
 from primecore.operations import OPERATIONS
@@ -46,8 +47,12 @@ class Face:
         self.tools = {tool.name: tool for tool in table()}
         self._threads: anyio.CapacityLimiter | None = None
         self._listed = [_describe(tool) for tool in self.tools.values()]
+        self._by_hand: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
         if "index" not in OPERATIONS:
             self._listed.append(_INDEX)
+            self._by_hand[_INDEX.name] = self._index
+        self._listed.append(export.TOOL)
+        self._by_hand[export.TOOL.name] = self._export
         self.server: Server[Any] = Server(
             "prime",
             version=primecore.__version__,
@@ -60,6 +65,7 @@ class Face:
             on_read_resource=self._read_resource,
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
+            on_completion=self._complete,
         )
 
     async def _list_tools(self, _: Context, __: Any) -> types.ListToolsResult:
@@ -69,8 +75,8 @@ class Face:
         tool = self.tools.get(params.name)
         arguments = params.arguments or {}
         try:
-            if tool is None and params.name == _INDEX.name and "index" not in OPERATIONS:
-                return _result(await self._thread(self._index, arguments), recalled=True)
+            if tool is None and params.name in self._by_hand:
+                return _result(await self._thread(self._by_hand[params.name], arguments), recalled=True)
             if tool is None:
                 raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
             if tool.operation.writes and _may_only_read(context):
@@ -97,6 +103,16 @@ class Face:
         if unknown:
             raise InvalidArgument(f"{min(unknown)}: prime_index takes no such argument")
         return index(past(self.prime, arguments["at"]) if "at" in arguments else self.prime)
+
+    def _export(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        unknown = set(arguments) - set(export.TOOL.input_schema["properties"])
+        if unknown:
+            raise InvalidArgument(f"{min(unknown)}: prime_export takes no such argument")
+        return export.export(self.prime, arguments)
+
+    async def _complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        result: types.CompleteResult = await self._thread(complete, self.prime, params)
+        return result
 
     async def _thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self._threads is None:
