@@ -224,6 +224,19 @@ def test_answers_stay_within_their_budget_and_say_where_to_go_on() -> None:
         assert len(page["nodes"]) <= 50 and page["next"]
 
 
+def test_a_budget_that_an_operation_keeps_is_handed_to_it() -> None:
+    with primecore.open(":memory:") as prime:
+        for at in range(60):
+            prime.remember(f"Alice likes tea number {at}, and says so often and gladly", id=str(at))
+        sizes = []
+        for tokens in (100, 600):
+            call = {"query": "Alice tea", "max_tokens": tokens}
+            answer = inside(lambda client, c=call: client.call_tool("prime_context", c), prime)
+            assert read(answer)["tokens"] <= tokens
+            sizes.append(len(read(answer)["markdown"]))
+        assert sizes[0] < sizes[1]
+
+
 def test_an_export_in_pages_makes_the_same_store(tmp_path: Path) -> None:
     with primecore.open(":memory:") as prime:
         for at in range(60):

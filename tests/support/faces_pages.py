@@ -80,7 +80,7 @@ def mcp_table() -> str:
         shown = ", ".join(_field(field, tool.argument(field)) for field in known)
         if envelope:
             shown += (", " if shown else "") + "*envelope*"
-        if tool.reads:
+        if tool.is_budgeted:
             shown += (", " if shown else "") + "`max_tokens`?"
         lines.append(_row(f"`{tool.name}`", "yes" if tool.reads else "", tool.operation.summary, shown))
     if "index" not in OPERATIONS:

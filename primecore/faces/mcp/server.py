@@ -82,8 +82,10 @@ class Face:
             if tool.operation.writes and _may_only_read(context):
                 return _failure("forbidden", "this API key may read, not write", "")
             given = tool.given(arguments)
-            budget = check(MAX_TOKENS, given.pop("max_tokens", limits.MCP_TOKENS)) if tool.reads else limits.MAX_TOKENS
-            budget = min(max(budget, 100), limits.MAX_TOKENS)
+            budget = limits.MAX_TOKENS
+            if tool.is_budgeted:
+                asked = check(MAX_TOKENS, given.pop(MAX_TOKENS.name, limits.MCP_TOKENS))
+                budget = min(max(asked, 100), limits.MAX_TOKENS)
             if is_quick(tool.operation, given):
                 body = self._ask(tool, given, budget)
             else:
