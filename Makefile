@@ -99,13 +99,9 @@ types: build  ## Check the types
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p primecore \
 	  | sed -E 's,^primecore/cli/,cli/,'
 
-# Needs npm. The suite wants a newer Node.js than many systems have, so it comes with one of its own.
-MCP_SUITE := @modelcontextprotocol/conformance@0.1.16 node@22
 mcp-conformance: build  ## Run MCP's public conformance suite against /mcp (fetches it with npm)
 	@command -v npm >/dev/null || { echo "this needs npm" >&2; exit 1; }
-	@mkdir -p build/npm
-	npm install --prefix build/npm --silent --no-audit --no-fund $(MCP_SUITE)
-	PYTHONPATH=tests $(PY) tests/conformance/run.py build/npm
+	PYTHONPATH=tests $(PY) tests/conformance/run.py
 
 bench-peers: build  ## Measure Prime beside other stores (SCALE=0.01 for a try), installed into build/peers-venv
 	$(PY) benchmarks/peers/run.py --install --scale $(SCALE)
