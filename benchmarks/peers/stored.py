@@ -70,7 +70,7 @@ class DuckdbGraph(Graph):
         import duckdb
 
         self.connection = duckdb.connect(str(self.folder / "graph.duckdb"), config={"threads": 1})
-        for statement in GRAPH.replace("without rowid", "").replace("text", "varchar").split(";"):
+        for statement in GRAPH.replace("without rowid", "").replace(" real", " double").split(";"):
             words = statement.split()
             if words[:2] == ["create", "table"]:
                 self.connection.execute(statement.replace("create table", "create table if not exists"))
