@@ -22,6 +22,13 @@ from kinds import Memory, Unavailable
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = ROOT / "build" / "peers-npm" / "node_modules" / ".bin" / "mcp-server-memory"
 USER = "agent"
+# What `prime mcp` does, in an environment that has no commands of Prime's.
+SERVE = """
+import sys, anyio, primecore, stub
+from primecore.faces.mcp.server import Face
+with primecore.open(sys.argv[1], embedder=stub.embed) as prime:
+    anyio.run(Face(prime, "").run_stdio)
+"""
 
 
 class PrimeAgent(Memory):
@@ -82,12 +89,12 @@ class Pipe:
         raise RuntimeError("the server ended")
 
     def call(self, name: str, **arguments: Any) -> Any:
-        """What a tool answers, as the value of its text."""
+        """What a tool answers: its structure, or the value of its text."""
         answer = self.ask("tools/call", name=name, arguments=arguments)
         text = answer["content"][0]["text"]
         if answer.get("isError"):
             raise RuntimeError(text)
-        return json.loads(text)
+        return answer.get("structuredContent") or json.loads(text)
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -101,8 +108,7 @@ class PrimeOverMcp(Memory):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         path = os.pathsep.join((str(ROOT), str(Path(__file__).resolve().parent)))
-        command = [sys.executable, "-m", "primecore.cli", "mcp", "--data-dir", str(folder / "prime")]
-        self.pipe = Pipe(command, PRIME_EMBEDDER="stub:embed", PYTHONPATH=path)
+        self.pipe = Pipe([sys.executable, "-c", SERVE, str(folder / "prime")], PYTHONPATH=path)
 
     def processes(self) -> list[int]:
         return [self.pipe.process.pid]

@@ -71,7 +71,7 @@ class PlugmemMemory(Memory):
         self.memory.remember(text)
 
     def search(self, query: str, k: int) -> list[str]:
-        return [fact.text for fact in self.memory.recall(query, k=k).facts]
+        return [self.memory.get(fact.id).text for fact in self.memory.recall(query, k=k).facts]
 
     def close(self) -> None:
         self.memory.close()
