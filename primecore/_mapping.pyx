@@ -27,7 +27,9 @@ cdef extern from "<unistd.h>" nogil:
 
 cdef extern from "atomics.h" nogil:
     int load_acquire_int(const int*)
+    uint64_t load_acquire_u64(const uint64_t*)
     void store_release_int(int*, int)
+    void store_release_u64(uint64_t*, uint64_t)
 
 cdef extern from "disk.h" nogil:
     int disk_sync_data(int fd)
@@ -132,7 +134,7 @@ cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
     if kind == DIRECTORY:
         if mapping.fd >= 0:
             return disk_sync_all(mapping.fd)
-        mapping.synced_changes = mapping.changes
+        mapping.synced_changes = load_acquire_u64(&mapping.changes)
     elif kind == MEMORY:
         if mapping.synced != NULL:
             memcpy(mapping.synced, mapping.data, mapping.bytes)
@@ -396,7 +398,7 @@ cdef class Mapping:
 
     def note_change(self) -> int:
         """Count one changed entry of a simulated directory; gives the new count."""
-        self.c_mapping.changes += 1
+        store_release_u64(&self.c_mapping.changes, self.c_mapping.changes + 1)
         return self.c_mapping.changes
 
     @property

@@ -184,7 +184,8 @@ class ViaOwner(Prime):
             except (DataError, EnvironmentFailure) as error:
                 if sent_behind is None or isinstance(error, StoreClosed | StoreForked):
                     raise
-                raise self._unknown(f"its owner went without an answer, and then: {error.message}", event_ids) from error
+                why = f"its owner went without an answer, and then: {error.message}"
+                raise self._unknown(why, event_ids) from error
 
     def _no_answer(self, sent: bool, event_ids: Sequence[bytes]) -> OutcomeUnknown | StoreLocked:
         who = self._owner_in_words()

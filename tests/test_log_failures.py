@@ -185,7 +185,7 @@ def test_a_manifest_that_cannot_be_renewed_poisons(tmp_path, call, monkeypatch):
         plain = getattr(RealStorage, call)
 
         def failing(self, path, *rest):
-            if call == "sync_directory" and path == str(tmp_path / "s") or "MANIFEST" in path:
+            if (call == "sync_directory" and path == str(tmp_path / "s")) or "MANIFEST" in path:
                 raise OSError(errno.EIO, "the disk is gone", path)
             return plain(self, path, *rest)
 

@@ -14,15 +14,14 @@ import uuid
 
 import msgpack
 import pytest
-from support.children import child, child_environment
+from support.children import child_environment
 from support.sharing import new_owner, shared, wait_until
 from support.stores import note
 from torture import owners
 
 import primecore
-from primecore import channel, errors, frames, owner
+from primecore import channel, errors, frames, owner, via_owner
 from primecore.model import IngestReport, Remembered, ReplayReport
-
 
 
 @pytest.fixture
@@ -261,6 +260,24 @@ def test_lines_whose_answer_is_lost_are_counted_once(tmp_path, monkeypatch):
         assert (report.read, report.appended, report.duplicates) == (100, 100, 0)
         assert other.position == 100
     first.close()
+
+
+def test_an_owner_that_does_and_never_says_so_leaves_the_outcome_unknown(both, monkeypatch):
+    """StoreLocked would say that nothing was written."""
+    own, other = both
+
+    def silent(self, connection, frames):
+        owner.do(self._store(), frames.receive(connection, begin_s=None, go_on_s=5))
+        return False
+
+    monkeypatch.setattr(owner.Listener, "_answer", silent)
+    monkeypatch.setattr(via_owner, "PATIENCE_SECONDS", 0.3)
+    event_id = "0192f0c1-2345-7890-abcd-ef0123456789"
+    with pytest.raises(primecore.OutcomeUnknown) as caught:
+        other.append("x", "x:1", event_id=event_id)
+    assert caught.value.event_ids == (event_id,)
+    monkeypatch.undo()
+    assert other.append("x", "x:1", event_id=event_id).duplicate and own.position == 1
 
 
 def test_an_owner_that_closes_within_lines_is_followed_by_the_next(tmp_path, monkeypatch):

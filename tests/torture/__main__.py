@@ -70,7 +70,7 @@ RUNGS = {
 
 class Tally:
     def __init__(self) -> None:
-        self.seconds, self.runs, self.tried = 0.0, 0, 0
+        self.seconds, self.turns, self.runs, self.tried = 0.0, 0, 0, 0
         self.failures: list[str] = []
         self.not_allowed = ""
 
@@ -78,6 +78,7 @@ class Tally:
 def climb(name: str, seed: int, tally: Tally) -> None:
     """One run of one rung, in a folder of its own."""
     begun = time.monotonic()
+    tally.turns += 1
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
         tried = int(RUNGS[name].run(seed, folder))
@@ -131,13 +132,12 @@ def main(arguments: list[str]) -> int:
     first_seed = int(os.environ.get("TORTURE_SEED") or time.time())
     target = Path(os.environ.get("TORTURE_RESULT") or ROOT / "benchmarks/results/torture.json")
     tallies = {name: Tally() for name in RUNGS}
-    begun, seed = time.monotonic(), first_seed
+    begun = time.monotonic()
     print(f"{seconds:.0f} s, first seed {first_seed}", flush=True)
     while time.monotonic() - begun < seconds:
         open_rungs = [name for name in RUNGS if not tallies[name].not_allowed]
         name = min(open_rungs, key=lambda name: tallies[name].seconds / RUNGS[name].share)
-        climb(name, seed, tallies[name])
-        seed += 1
+        climb(name, first_seed + tallies[name].turns, tallies[name])
     found = result(tallies, first_seed, time.monotonic() - begun)
     target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found["figures"], indent=2))

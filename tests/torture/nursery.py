@@ -1,8 +1,8 @@
 """A process that has imported everything and opens no store, and forks children that write until they are killed.
 
 `python -m torture.nursery` reads a line of JSON for each child from stdin and answers with its pid; `{"reap": pid}` is
-answered with its exit status. So a kill costs a fork, not the start of an interpreter. Children tell how far they got in
-a page that they share with whoever kills them (`Progress`): what is written there outlives them.
+answered with its exit status. So a kill costs a fork, not the start of an interpreter. Children tell how far they got
+in a page that they share with whoever kills them (`Progress`): what is written there outlives them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def write(prime: Any, task: dict[str, Any], progress: Progress) -> None:
         else:
             event = events[start]
             fields = {name: event[name] for name in ("event_id", "timestamp", "metadata") if name in event}
-            prime.append(event["event_type"], event["entity_id"], event.get("payload"), durable=start % 32 == 1, **fields)
+            what = (event["event_type"], event["entity_id"], event.get("payload"))
+            prime.append(*what, durable=start % 32 == 1, **fields)
         tell()
 
 

@@ -1,4 +1,4 @@
-"""Ten processes write to one store through whichever of them owns it, and the owner is killed and replaced, and again."""
+"""Ten processes write to one store through whichever of them owns it; the owner is killed and replaced, and again."""
 
 from __future__ import annotations
 

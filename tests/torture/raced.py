@@ -86,7 +86,8 @@ def growth(folder: Path, seconds: float) -> None:
                 n = count[0] = count[0] + 1
                 head = f'"event_type":"prime.node.created","entity_id":"node:t:{n}"'
                 lines.append(f'{{{head},"payload":{{"properties":{{"name":"number {n} {"x" * (n % 50)}"}}}}}}')
-                ends = f'"source":"node:t:{rng.randrange(n) + 1}","target":"node:t:{n}","relation":"r{n % 9}","weight":1'
+                source = f'"source":"node:t:{rng.randrange(n) + 1}"'
+                ends = f'{source},"target":"node:t:{n}","relation":"r{n % 9}","weight":1'
                 lines.append(f'{{"event_type":"prime.edge.created","entity_id":"edge:{n}","payload":{{{ends}}}}}')
                 if n % 4 == 0:
                     numbers = f'"embedding":[{n % 7},1,{n % 5},2]'
