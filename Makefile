@@ -72,7 +72,8 @@ asan: build  ## Run unit tests and fuzzing under AddressSanitizer and UndefinedB
 	export LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	  PYTHONPATH=build/asan/lib:tests PYTHONMALLOC=malloc; \
-	  $(PY) -P -m torture.sanitized $(ASAN_SECONDS) && $(PY) -P -m pytest $(ASAN_TESTS) -q -p no:cacheprovider $(PYTEST_ARGS)
+	  $(PY) -P -m torture.sanitized $(ASAN_SECONDS) \
+	  && $(PY) -P -m pytest $(ASAN_TESTS) -q -p no:cacheprovider -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
 # The same with ThreadSanitizer, into build/tsan: what runs without the GIL, in many threads. The interpreter itself is not
 # instrumented; its lock is a mutex that the sanitizer sees, so only our own code is judged.

@@ -185,7 +185,8 @@ def main(seconds: float, tests: list[str]) -> int:
         crowd.run(int(time.time()), folder, 2 * part, processes=0)
     print(f"{seconds:.0f} s are over", flush=True)
     # Not captured: a finding in a test that passes would go unseen.
-    return int(pytest.main([*tests, "-q", "-s", "-p", "no:cacheprovider"])) if tests else 0
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=0"]
+    return int(pytest.main([*tests, *options])) if tests else 0
 
 
 if __name__ == "__main__":
