@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from primecore.bench.words import quantity
+from primecore.bench.words import head, quantity
 
 AHEAD, BEHIND, LEVEL = "green", "yellow", "dim"
 WHAT_CELLS = 34
@@ -64,7 +64,7 @@ def _table(lines: list[dict[str, Any]]) -> Table:
 def _rows(line: dict[str, Any]) -> list[list[Text]]:
     """A row for each baseline; the first says what was asked, and Prime's figures."""
     unit, prime = line["unit"], line["prime"]
-    own = [Text(line["what"]), Text(quantity(_head(prime), unit), style="bold")]
+    own = [Text(line["what"]), Text(quantity(head(prime), unit), style="bold")]
     own += [Text(quantity(prime[name], unit) if name in prime else "", style="dim") for name in ("p99", "p99.9")]
     said, rows = line["verdict"].split("; "), []
     for one, verdict in zip(line["baselines"], said, strict=True):
@@ -72,16 +72,11 @@ def _rows(line: dict[str, Any]) -> list[list[Text]]:
         colour = LEVEL if words == "level" else AHEAD if one["times"] > 1 else BEHIND
         if colour == BEHIND:  # "dict is 2.0x faster": the name stands before it
             words = re.sub(r"(\S+)x (faster|smaller)", _behind, words.rpartition(" is ")[2])
-        rows.append([*own, Text(one["name"]), Text(quantity(_head(one), unit)), Text(words, style=colour)])
+        rows.append([*own, Text(one["name"]), Text(quantity(head(one), unit)), Text(words, style=colour)])
         own = [Text("") for _ in own]
     return rows
 
 
 def _behind(found: re.Match[str]) -> str:
     return f"{found[1]}x {'slower' if found[2] == 'faster' else 'larger'}"
-
-
-def _head(figures: dict[str, Any]) -> float:
-    """The figure that counts."""
-    return float(figures.get("p50", figures.get("value")))
 

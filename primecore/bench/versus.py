@@ -11,7 +11,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from primecore.bench.words import quantity
+from primecore.bench.words import head, quantity
 
 Document = dict[str, Any]
 WIDTH, ROW, BAR, HEAD, SECTION = 1080, 21, 13, 86, 34
@@ -77,11 +77,11 @@ def _frame(document: Document, y: int, powers: range, across: Any) -> Iterator[s
 def _line(line: Document, y: int, across: Any) -> Iterator[str]:
     """A row for each baseline; the first also says what was asked, and Prime's figure."""
     yield _text(MARGIN, y + 15, line["what"])
-    yield _text(PRIME_END, y + 15, quantity(_head(line["prime"]), line["unit"]), "figure", "end")
+    yield _text(PRIME_END, y + 15, quantity(head(line["prime"]), line["unit"]), "figure", "end")
     for number, one in enumerate(line["baselines"]):
         top, times = y + ROW * number, one["times"]
         yield _text(NAME, top + 15, one["name"], "dim")
-        yield _text(FIGURE_END, top + 15, quantity(_head(one), line["unit"]), "figure dim", "end")
+        yield _text(FIGURE_END, top + 15, quantity(head(one), line["unit"]), "figure dim", "end")
         kind = "level" if 1 / 1.1 < times < 1.1 else "ahead" if times > 1 else "behind"
         begin, end = sorted((across(1.0), across(times)))
         width = max(end - begin, 2.0)
@@ -92,11 +92,6 @@ def _line(line: Document, y: int, across: Any) -> Iterator[str]:
             yield _text(begin - 5, top + 15, told, "figure", "end")
         else:
             yield _text(end + 6, top + 15, told, "figure")
-
-
-def _head(figures: Document) -> float:
-    """The figure that counts."""
-    return float(figures.get("p50", figures.get("value")))
 
 
 def _text(x: float, y: float, told: str, kind: str = "", anchor: str = "start") -> str:

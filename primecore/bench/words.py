@@ -1,6 +1,8 @@
-"""Figures with units that people read. Knows units, not what is measured."""
+"""Figures with units that people read. Knows units and which figure counts, not what is measured."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 def quantity(value: float, unit: str) -> str:
@@ -19,3 +21,8 @@ def duration(ns: float) -> str:
             digits = 0 if divisor == 1 or ns / divisor >= 100 else 1
             return f"{ns / divisor:,.{digits}f} {name}"
     return f"{ns / 1e9:,.2f} s"
+
+
+def head(figures: dict[str, Any]) -> float:
+    """The figure that counts: the median where there is one."""
+    return float(figures["p50"] if "p50" in figures else figures["value"])
