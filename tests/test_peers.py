@@ -196,5 +196,30 @@ def test_curves_and_their_table_come_from_the_same_figures(load: Any):
     assert pages.growth_part(None, "") == "" and pages.growth_charts(None) == []
 
 
+def test_walls_are_told_from_the_smallest_and_the_largest_size(load: Any):
+    small = {"nodes": 1_000.0, "events": 4_000.0, "neighbors_ns_p50": 100.0, "open_s": 0.1, "memory_mib": 1.0}
+    large = {"nodes": 100_000.0, "events": 400_000.0, "neighbors_ns_p50": 250.0, "open_s": 0.2, "memory_mib": 100.0}
+    said = "\n".join(load("pages").walls([small, large]))
+    assert "1,049 bytes a node" in said and "16 GiB hold about 16 million" in said
+    assert "a second for 2.0 million events" in said
+    assert "With 100 times as much `neighbors` takes 2.5 times as long" in said and "`search`" not in said
+    assert load("pages").walls([small]) == []
+
+
+def test_a_run_that_was_stopped_goes_on_without_what_it_has(tmp_path: Path, load: Any):
+    run = load("run")
+    head = {"scale": 0.5, "machine": {"commit": "abc"}}
+    kept = run.Results("log", head, tmp_path)
+    kept.keep(answer("Prime", disk_mib=3.0))
+    kept.keep({"kind": "log", "name": "SQLite WAL, FULL", "failed": f"{run.LATE} 9 s"})
+    kept.keep({"kind": "log", "name": "SQLite WAL, NORMAL", "failed": "no disk"})
+    kept.keep(answer("nobody knows it", disk_mib=3.0))
+    again = run.Results("log", head, tmp_path)
+    assert again.has("Prime") and again.has("SQLite WAL, FULL") and not again.has("SQLite WAL, NORMAL")
+    names = [one["name"] for one in again.document()["figures"]["answers"]]
+    assert names == ["Prime", "SQLite WAL, NORMAL", "SQLite WAL, FULL"], "in the order of the table, and no others"
+    assert not run.Results("log", {**head, "scale": 1.0}, tmp_path).has("Prime")
+
+
 def test_the_scripts_are_modules_of_their_own(load: Any):
     assert isinstance(load("run"), ModuleType) and load("run").python_of(Path("nowhere")) == sys.executable
