@@ -48,7 +48,7 @@ def test_contenders_without_packages_answer_everything(tmp_path: Path, load: Any
         assert {column.key for column in pages.COLUMNS[answer["kind"]]} <= answer["figures"].keys()
     assert list((tmp_path / "stores").iterdir()) == []
     part = pages.peers_part(results, "Abacus 9")
-    assert all(f"| {name} |" in part for name in names)
+    assert all(f"| {name} " in part for name in names)
     again = subprocess.run([*command, "--resume"], capture_output=True, text=True, env=child_environment(), timeout=300)
     assert again.returncode == 0 and "done" not in again.stderr, "what is there was measured again"
 
@@ -61,13 +61,13 @@ def here(peer: Any, python: str) -> bool:
     return subprocess.run([python, "-c", code, *peer.packages], capture_output=True).returncode == 0
 
 
-def test_every_contender_that_is_installed_answers_as_plain_python_does(tmp_path: Path, load: Any):
+def test_every_contender_that_is_installed_answers_as_plain_python_does(load: Any):
     run, table = load("run"), load("table")
     python = run.python_of(run.ENVIRONMENT)
     wrong = []
     for peer in table.TABLE:
         if here(peer, python):
-            answer = run.ask(peer, python, 1.0, tmp_path, 120, check=True)
+            answer = run.ask(peer, python, 1.0, None, 120, check=True)
             if not answer.get("figures", {}).get("compared") and "no " not in answer.get("failed", "")[:3]:
                 wrong.append(answer)
     assert wrong == []
@@ -79,7 +79,7 @@ def test_the_comparison_finds_whoever_lies(tmp_path: Path, load: Any, lie: str):
     made = plain.DictGraph(tmp_path)
     honest = getattr(made, lie)
     setattr(made, lie, lambda key: honest(key) if key != "node:person:00000299" else honest("node:person:00000000"))
-    with pytest.raises(load("ask").WrongAnswer, match="00000299"):
+    with pytest.raises(load("ask").WrongAnswer, match="at first"):
         check.graph(made)
 
 
