@@ -102,7 +102,7 @@ def peers_part(results: dict[str, Result], origin: str) -> str:
     parts += ["", f"{origin}. The best of each column is in bold.", ""]
     for kind, result in kinds.items():
         answers = measured(result)
-        columns = tuple(one for one in COLUMNS[kind] if any(one.key in answer["figures"] for answer in answers))
+        columns = tuple(one for one in COLUMNS[kind] if any(answer["figures"].get(one.key) for answer in answers))
         parts += [f"### {TITLES[kind].format(**answers[0]['figures'])}", ""]
         parts += table(answers, columns)
         parts += [*behind(answers, columns), *noise_told(result), ""]
@@ -156,8 +156,8 @@ def noise(result: Result) -> str:
 
 
 def naming(answer: dict[str, Any]) -> str:
-    """A contender with its version."""
-    versions = answer.get("versions", {})
+    """A contender with its version; Prime's is that of this page."""
+    versions = answer.get("versions", {}) if not answer["name"].startswith("Prime") else {}
     return answer["name"] + "".join(f" ({version})" for version in list(versions.values())[:1])
 
 
@@ -174,8 +174,8 @@ def table(answers: list[dict[str, Any]], columns: tuple[Column, ...]) -> list[st
         cells = []
         for column in columns:
             value = answer["figures"].get(column.key)
-            text = "" if value is None else told(value, column.kind)
-            cells.append(f"**{text}**" if value is not None and value == best[column.key] else text)
+            text = told(value, column.kind) if value else ""  # nothing on the disk is no small thing on the disk
+            cells.append(f"**{text}**" if value and value == best[column.key] else text)
         lines.append(f"| {naming(answer)} | " + " | ".join(cells) + " |")
     return lines
 
@@ -183,7 +183,8 @@ def table(answers: list[dict[str, Any]], columns: tuple[Column, ...]) -> list[st
 def best_of(answers: list[dict[str, Any]], column: Column) -> tuple[str, float]:
     """Who is best, and by which figure."""
     choose = max if column.more else min
-    found = [(answer["figures"][column.key], answer["name"]) for answer in answers if column.key in answer["figures"]]
+    figures = [(answer["figures"].get(column.key), answer["name"]) for answer in answers]
+    found = [(value, name) for value, name in figures if value]
     value, name = choose(found)
     return name, value
 
@@ -196,11 +197,13 @@ def behind(answers: list[dict[str, Any]], columns: tuple[Column, ...]) -> list[s
     lost = []
     for column in columns:
         name, value = best_of(answers, column)
-        if name != "Prime" and ours.get(column.key) and ours[column.key] != value:
-            factor = ours[column.key] / value if value else float("inf")
-            factor = 1 / factor if column.more and factor else factor
-            by = f"{name} by {factor:.1f}x" if factor < 1000 else name
-            lost.append(f"{column.heading} ({by})")
+        if name == "Prime" or not ours.get(column.key):
+            continue
+        factor = value / ours[column.key] if column.more else ours[column.key] / value
+        if factor >= 1.05:
+            lost.append(f"{column.heading} ({name} by {factor:,.1f}x)")
+        elif column.kind == "share" and factor > 1:
+            lost.append(f"{column.heading} ({name}: {value:.3f})")
     return ["", "Another is better at: " + "; ".join(lost) + "."] if lost else ["", "Prime is best at each of these."]
 
 
@@ -222,7 +225,7 @@ def growth_charts(result: Result | None) -> list[Chart]:
     if result is None:
         return []
     charts = []
-    for unit, title in (("ns", "Time of one operation"), ("s", "Opening"), ("bytes", "Memory")):
+    for unit, title in (("ns", "Time of one operation"), ("s", "Opening"), ("bytes", "Memory, and the log on disk,")):
         curves = []
         for key, of_unit, label in GROWTH:
             points = [
@@ -249,7 +252,34 @@ def growth_part(result: Result | None, origin: str) -> str:
     for one in curve:
         cells = [growth_cell(one.get(key), unit) for key, unit, _ in shown]
         lines.append(f"| {one['nodes']:,.0f} | {one['events']:,.0f} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", f"{origin}.{noise(result)}", ""])
+    return "\n".join([*lines, "", *walls(curve), "", f"{origin}.{noise(result)}", ""])
+
+
+MEMORY_GIB = 16
+
+
+def walls(curve: list[dict[str, float]]) -> list[str]:
+    """What grows, and what runs out first, in words made of the smallest size and of the largest."""
+    last = curve[-1]
+    said = []
+    if "memory_mib" in last:
+        per_node = last["memory_mib"] * 2**20 / last["nodes"]
+        fit = MEMORY_GIB * 2**30 / per_node / 1e6
+        said.append(
+            f"- **Memory is the first wall**: {per_node:,.0f} bytes a node with its properties and three edges, so "
+            f"{MEMORY_GIB} GiB hold about {fit:,.0f} million of them."
+        )
+    if "open_s" in last:
+        rate = last["events"] / last["open_s"]
+        said.append(f"- **Opening by replay** takes a second for {rate / 1e6:.1f} million events of the log.")
+    for key, what in (("neighbors_ns_p50", "`neighbors`"), ("node_ns_p50", "`node`"), ("search_ns_p50", "`search`")):
+        sizes = [one for one in curve if key in one]
+        if len(sizes) > 1:
+            times = sizes[-1][key] / sizes[0][key]
+            more = sizes[-1]["nodes"] / sizes[0]["nodes"]
+            why = "the lists of its words grow" if key.startswith("search") else "more misses in the caches"
+            said.append(f"- With {more:,.0f} times as much {what} takes {times:.1f} times as long ({why}).")
+    return said if len(curve) > 1 else []
 
 
 def growth_cell(value: float | None, unit: str) -> str:

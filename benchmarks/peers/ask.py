@@ -81,6 +81,7 @@ def graph(made: Graph, scale: float) -> Figures:
     made.close()
     found["disk_mib"] = round(measure.disk_bytes(made.folder) / 2**20, 1)
     found["open_s"] = round(seconds(lambda: (made.open(), made.node(ids[0]))), 5)
+    made.close()
     return found
 
 
@@ -232,7 +233,8 @@ def main() -> None:
         figures = ASKED[peer.kind](made, arguments.scale)
     versions = measure.machine(peer.packages)["versions"]
     noise = max(before, measure.noise_now()["slowest_over_fastest"])
-    own = {name: versions[name] for name in peer.packages if name in versions}
+    own = {"program": made.version} if made.version else {}
+    own |= {name: versions[name] for name in peer.packages if name in versions}
     document = {"figures": figures, "noise": noise, "versions": own}
     arguments.figures.write_text(json.dumps(document), encoding="utf-8")
 

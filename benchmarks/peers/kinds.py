@@ -12,7 +12,9 @@ class Unavailable(Exception):
 
 
 class Contender:
-    """What all kinds have in common."""
+    """What all kinds have in common. `version` is that of a program, where a package's says nothing of it."""
+
+    version = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

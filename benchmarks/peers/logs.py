@@ -37,6 +37,7 @@ class PrimeLog(Log):
 
 
 class SqliteLog(Log):
+    version = sqlite3.sqlite_version
     synchronous: ClassVar[str] = "NORMAL"
 
     def __init__(self, folder: Path) -> None:

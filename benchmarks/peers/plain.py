@@ -16,12 +16,12 @@ class PrimeGraph(Graph):
         self.prime = primecore.open(self.folder / "prime")
 
     def load(self, people: list[Any], links: list[Any]) -> None:
-        import json
+        import orjson
 
         path = self.folder / "load.jsonl"
-        with open(path, "w", encoding="utf-8") as out:
+        with open(path, "wb") as out:
             for lines in (map(self.person, people), map(self.link, links)):
-                out.writelines(json.dumps(line) + "\n" for line in lines)
+                out.writelines(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
         self.prime.ingest(path)
         self.prime.flush()
         path.unlink()

@@ -33,6 +33,8 @@ class PrimeMemory(Memory):
 
 
 class Fts5Memory(Memory):
+    version = sqlite3.sqlite_version
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.connection = sqlite3.connect(folder / "texts.db", isolation_level=None)

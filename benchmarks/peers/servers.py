@@ -82,6 +82,7 @@ class PostgresGraph(Server):
         settings = {"host": str(self.folder), "user": "prime", "dbname": "postgres", "autocommit": True}
         self.connection = wait_for(lambda: psycopg.connect(**settings), self.server)
         self.connection.prepare_threshold = 0
+        self.version = str(self.connection.info.server_version // 10_000)
         if self.connection.execute("select to_regclass('nodes')").fetchone()[0] is None:
             for statement in GRAPH.replace("without rowid", "").replace(" real", " float8").split(";"):
                 if statement.strip():
@@ -120,13 +121,16 @@ class RedisGraph(Server):
 
     def open(self) -> None:
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         path = self.folder / "redis.sock"
         command = [program("redis-server"), "--port", "0", "--unixsocket", str(path), "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        self.server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self.client = redis.Redis(unix_socket_path=str(path))
+        self.server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.client = redis.Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0))
         wait_for(self.client.ping, self.server)
+        self.version = str(self.client.info("server")["redis_version"])
 
     def load(self, people: list[Any], links: list[Any]) -> None:
         with self.client.pipeline(transaction=False) as pipe:

@@ -20,6 +20,7 @@ select count(*) from (select id from near union
 
 
 class SqliteMemory(Graph):
+    version = sqlite3.sqlite_version
     synchronous: ClassVar[str] = ""
 
     def open(self) -> None:
