@@ -36,6 +36,7 @@ from primecore.errors import (
 )
 from primecore.model import (
     BackupReport,
+    CheckpointReport,
     CrossDomain,
     Diagnosis,
     DistantNeighbor,
@@ -48,6 +49,7 @@ from primecore.model import (
     LostRange,
     Neighbor,
     Node,
+    OpeningReport,
     ParkedProjection,
     Path,
     Receipt,
@@ -69,6 +71,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackupReport",
+    "CheckpointReport",
     "CorruptLog",
     "CrossDomain",
     "DataError",
@@ -92,6 +95,7 @@ __all__ = [
     "Neighbor",
     "Node",
     "NodeNotFound",
+    "OpeningReport",
     "OutcomeUnknown",
     "ParkedProjection",
     "Path",

@@ -86,6 +86,13 @@ cdef class EventReader:
         """The event at a position that the log holds. Raises CorruptLog."""
         return self.event_at(position)
 
+    def mark(self, uint64_t position):
+        """What tells the event at a position from any other that might stand there: id, time and version, in hex."""
+        cdef event_t event
+        if self.wal.read(position, &event) != WAL_OK:
+            raise self.log.unreadable(position)
+        return f"{event.event_id[:16].hex()}-{event.time_us}-{event.version}"
+
     def matches(self, uint64_t position, event_type=None, entity_id=None):
         """Whether the event at a position has this type and this entity (None: any), without decoding it."""
         cdef event_t event

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Region
 
 
@@ -15,6 +16,16 @@ cdef class History:
     def used_bytes(self):
         """Bytes in use."""
         return self.region.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the chains to a draft."""
+        draft.region(name, self.region)
+        draft.notes[name] = {"count": self.count}
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        image.region(name, self.region)
+        self.count = image.note(name)["count"]
 
     cdef int link(self, uint64_t position, uint32_t previous) noexcept nogil:
         cdef size_t end = (position + 1) * sizeof(uint32_t)

@@ -164,6 +164,10 @@ cdef uint64_t mapping_let_go(mapping_t* mapping, uint64_t begin, uint64_t end) n
     return until
 
 
+cdef int mapping_load(mapping_t* mapping) noexcept nogil:
+    return load_pages(mapping.fd, mapping.data, mapping.bytes, 1) if mapping.kind == MAPPED_FILE else 0
+
+
 cdef class Faults:
     """Makes the n-th operation of a storage fail: Python's by `check()`, the sync thread's by itself."""
 

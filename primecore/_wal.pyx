@@ -13,7 +13,7 @@ from primecore._format cimport FLAG_BATCH_FIRST, FLAG_IN_BATCH, RECORD_BYTES, re
 from primecore._mapping cimport WRITTEN_FILE, mapping_write
 from primecore._record cimport (chain_extend, commit_write, record_check, record_length, record_publish, record_read,
                                 record_size, record_write)
-from primecore._segment cimport (Segment, segment_locate, segment_next_event, segment_note, segment_t)
+from primecore._segment cimport (Segment, segment_check, segment_locate, segment_next_event, segment_note, segment_t)
 from primecore._sync cimport (JOB_PREPARE, sync_ask, sync_destroy, sync_first_append,
                               sync_init, sync_poison, sync_stop, sync_t)
 
@@ -233,6 +233,8 @@ cdef class Wal:
         cdef const char* at
         if segment == NULL:
             return WAL_ABSENT
+        if load_acquire_u32(&segment.unchecked) and segment_check(segment):
+            return WAL_CORRUPT
         at = segment_locate(segment, position)
         if at == NULL or record_check(at, segment.mapping.data + segment.mapping.bytes - at, segment.crc_seed):
             return WAL_CORRUPT
@@ -249,6 +251,8 @@ cdef class Wal:
             return 0
         segment = self.segment_of(first)
         while segment != NULL and count < capacity and position <= last:
+            if load_acquire_u32(&segment.unchecked) and segment_check(segment):
+                break
             at = segment_locate(segment, position) if at == NULL else segment_next_event(segment, at)
             # Behind the tail there may be what was never committed, or moved on to the next segment: the walk stops.
             if at == NULL or at >= segment.mapping.data + load_acquire_u64(&segment.tail) or \

@@ -13,6 +13,7 @@ Fsync = Literal["interval", "always", "never"]
 DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"
 FSYNC_INTERVAL_MS = 100
+CHECKPOINT_EVENTS = 50_000
 
 
 class Settings(NamedTuple):
@@ -23,6 +24,7 @@ class Settings(NamedTuple):
     create: bool
     fsync: Fsync
     fsync_interval_ms: int
+    checkpoint_events: int = CHECKPOINT_EVENTS
 
 
 def settings(
@@ -32,6 +34,7 @@ def settings(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = FSYNC_INTERVAL_MS,
+    checkpoint_events: int = CHECKPOINT_EVENTS,
 ) -> Settings:
     """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
     if fsync not in get_args(Fsync):
@@ -39,9 +42,18 @@ def settings(
     whole = isinstance(fsync_interval_ms, int) and not isinstance(fsync_interval_ms, bool)
     if not whole or not 1 <= fsync_interval_ms <= 60_000:
         raise InvalidArgument(f"fsync_interval_ms: expected an integer from 1 to 60000, found {fsync_interval_ms!r}")
+    if not isinstance(checkpoint_events, int) or isinstance(checkpoint_events, bool) or checkpoint_events < 0:
+        raise InvalidArgument(f"checkpoint_events: expected an integer from 0 on, found {checkpoint_events!r}")
     if path is None:
         path = os.environ.get("PRIME_DATA_DIR") or DEFAULT_DIRECTORY
     where = None if path == MEMORY else Path(path).expanduser().absolute()
     if where is None and read_only:
         raise InvalidArgument("read_only: a store in memory has no other process to read it")
-    return Settings(where, read_only, create, fsync, fsync_interval_ms)  # type: ignore[arg-type]  # checked above
+    return Settings(
+        where,
+        read_only,
+        create,
+        fsync,  # type: ignore[arg-type]  # checked above
+        fsync_interval_ms,
+        checkpoint_events,
+    )

@@ -9,7 +9,7 @@ import os
 from typing import NamedTuple
 
 from primecore._segment import Segment
-from primecore.manifest import Manifest
+from primecore.manifest import Manifest, SealedSegment
 from primecore.storage import Storage
 
 
@@ -51,7 +51,18 @@ def segment_name(base_position: int) -> str:
 class Finder:
     """Walks the segments of one store, oldest first."""
 
-    def __init__(self, storage: Storage, directory: str, manifest: Manifest, *, writable: bool, written: bool) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        directory: str,
+        manifest: Manifest,
+        *,
+        writable: bool,
+        written: bool,
+        trusted_position: int = 0,
+    ) -> None:
+        # Sealed segments up to `trusted_position` are opened unchecked: their records are checked when first read.
+        self.trusted_position = trusted_position
         self.storage = storage
         self.directory = os.path.join(directory, "wal")
         self.manifest = manifest
@@ -176,6 +187,9 @@ class Finder:
             name = segment_name(sealed.base_position)
             if number >= len(names) or names[number] != name:
                 raise self._stop(name, 0, "a sealed segment is missing", damaged=True)
+            if sealed.last_position <= self.trusted_position:
+                self._trust(name, sealed)
+                continue
             segment = self._open(name, sealed=True)
             walk = segment.walk(last_time_us=self.last_time_us)
             if (segment.tail, segment.last_position) != (sealed.used_bytes, sealed.last_position):
@@ -188,11 +202,22 @@ class Finder:
             self.last_time_us = walk.last_time_us
             self.promised = max(self.promised, walk.promised_position, segment.promised_position)
 
-    def _open(self, name: str, *, sealed: bool) -> Segment:
+    def _trust(self, name: str, sealed: SealedSegment) -> None:
+        segment = self._open(name, sealed=True, unread=True)
+        header, before = segment.header, self.segments[-1] if self.segments else None
+        fits = header.segment_id == sealed.segment_id and sealed.used_bytes <= segment.mapping.nbytes
+        if not fits or (before is not None and header.previous_chain != before.chain()):
+            self.segments.append(segment)
+            raise self._stop(name, 0, "a sealed segment is not the one that the manifest lists", damaged=True)
+        count = sealed.last_position - sealed.base_position + 1
+        segment.trust(count, sealed.used_bytes, bytes.fromhex(sealed.chain))
+        self.segments.append(segment)
+
+    def _open(self, name: str, *, sealed: bool, unread: bool = False) -> Segment:
         path = self._path(name)
         writable = self.writable and not sealed
         try:
-            mapping = self.storage.map(path, writable=writable, written=self.written and writable)
+            mapping = self.storage.map(path, writable=writable, written=self.written and writable, fresh=unread)
         except ValueError as error:
             raise self._stop(name, 0, str(error), damaged=True) from None
         try:

@@ -15,6 +15,7 @@ import os
 import time
 import warnings
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -68,6 +69,7 @@ class Log:
         self._segments = segments
         self._finder: Finder | None = facts["finder"]
         self.generation = 0
+        self.damage: PrimeError | None = None
         self._closed = False
         self._told = False  # somebody heard that a write or sync failed
         # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
@@ -88,12 +90,16 @@ class Log:
         force: bool = False,
         backend: str = "auto",
         segment_sizes: SegmentSizes | None = None,
+        trusted_position: int = 0,
+        trusted_time_us: int = 0,
     ) -> Log:
         """Open the log in directory `path`, recovering it first; None opens one in memory.
 
         `fsync`: "interval", "always" or "never". `read_only` takes no lock and changes no byte.
         `force` opens a store on a network file system.
         `backend`: "mapping", "pwrite", or "auto" for what the file system does well.
+        Sealed segments up to `trusted_position` are not read now but when they are first read from, or by
+        `check_trusted`; `trusted_time_us` is the highest time that was assigned in them.
 
         Raises StoreNotFound, StoreLocked, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
         """
@@ -111,8 +117,18 @@ class Log:
         directory, storage = os.path.abspath(os.fspath(path)), storage or RealStorage()
         try:
             if read_only:
-                return cls._open_reader(directory, storage, fsync)
-            return cls._open_writer(directory, storage, fsync, fsync_interval_ms, create, force, backend, sizes)
+                return cls._open_reader(directory, storage, fsync, trusted_position)
+            return cls._open_writer(
+                directory,
+                storage,
+                fsync,
+                fsync_interval_ms,
+                create,
+                force,
+                backend,
+                sizes,
+                (trusted_position, trusted_time_us),
+            )
         except OSError as error:
             raise _failure(error, directory) from error
 
@@ -131,11 +147,13 @@ class Log:
         return cls(wal, None, segments, **facts)
 
     @classmethod
-    def _open_reader(cls, directory: str, storage: Storage, fsync: str) -> Log:
+    def _open_reader(cls, directory: str, storage: Storage, fsync: str, trusted_position: int) -> Log:
         known = manifest.load(storage, directory) if storage.is_directory(directory) else None
         if known is None:
             raise _not_found(directory)
-        finder = Finder(storage, directory, known, writable=False, written=False)
+        finder = Finder(
+            storage, directory, known, writable=False, written=False, trusted_position=trusted_position
+        )
         wal = _reader_wal(finder)
         report = recovery.describe(finder.ending, finder.last_position - known.first_position + 1)
         facts = {"fsync": fsync, "read_only": True, "store_uuid": known.store_uuid, "report": report, "finder": finder}
@@ -152,6 +170,7 @@ class Log:
         force: bool,
         backend: str,
         sizes: SegmentSizes,
+        trusted: tuple[int, int],
     ) -> Log:
         if not create and not storage.is_directory(directory):
             raise _not_found(directory)
@@ -174,7 +193,7 @@ class Log:
                 if not create:
                     raise _not_found(directory)
                 known = create_store(storage, directory, sizes)
-            finder, report = recovery.recover(storage, directory, known, written)
+            finder, report = recovery.recover(storage, directory, known, written, trusted[0])
             wal = Wal()
             segments = FileSegments(
                 wal, storage, directory, known, sizes, held, written=written, populate=kind == "tmpfs"
@@ -183,7 +202,7 @@ class Log:
                 wal,
                 finder.segments,
                 writable=True,
-                last_time_us=finder.last_time_us,
+                last_time_us=max(finder.last_time_us, trusted[1]),
                 durable_position=finder.last_position,
             )
             segments.start(SYNC_MODES[fsync], int(fsync_interval_ms * 1000))
@@ -227,6 +246,8 @@ class Log:
             return _forked()
         if status == "closed" or self._closed:
             return StoreClosed("the store was closed")
+        if status == "poisoned" and self.damage is not None:
+            return self.damage
         if status == "poisoned":
             self._told = True
             if control.take_write_failure(self.wal):
@@ -299,6 +320,19 @@ class Log:
             if until is not None and time.monotonic() >= until:
                 return False
 
+    def check_trusted(self, stopped: Callable[[], bool]) -> None:
+        """Read and check the sealed segments that opening took on trust, one by one, until `stopped()`.
+
+        Where one is damaged, the log takes no more appends: what is acknowledged must not stand on damage.
+        """
+        for segment in self.wal.segment_list:
+            if stopped() or self._closed:
+                return
+            if not segment.check():
+                self.damage = self.unreadable(segment.base_position)
+                control.poison(self.wal, errno.EIO)
+                return
+
     # --- readers
 
     def refresh(self) -> int:
@@ -346,6 +380,10 @@ class Log:
             worst_unsynced_ms=worst_us / 1000,
             syncs=syncs,
         )
+
+    def failure(self, error: OSError) -> EnvironmentFailure:
+        """The error for one of the operating system's."""
+        return _failure(error, self.path or "")
 
     def close(self) -> None:
         """Bring everything to stable storage and let go of the store. May be called again.

@@ -170,6 +170,29 @@ class Stats(NamedTuple):
     parked: tuple[ParkedProjection, ...]
 
 
+class OpeningReport(NamedTuple):
+    """How a store came up: `replayed` events from the log, behind those of the checkpoint (position 0: there was none).
+
+    `note` says in one line why a checkpoint that was there was not used; else it is empty.
+    """
+
+    position: int
+    checkpoint_position: int
+    replayed: int
+    seconds: float
+    note: str
+
+
+class CheckpointReport(NamedTuple):
+    """A checkpoint of the events up to `position`. Writers stood still for `paused_ms`, readers never."""
+
+    position: int
+    file: str
+    bytes: int
+    seconds: float
+    paused_ms: float
+
+
 class ReplayReport(NamedTuple):
     """What a replay did. `live_digest` and `equal` are None where nothing was compared."""
 

@@ -190,6 +190,7 @@ _WRITES = (
         True,
     ),
     Operation("delete_edge", "Delete an edge", (_EDGE_ID, *_ENVELOPE), True),
+    Operation("checkpoint", "Write the tables out, so that the next opening need not replay the log", (), True),
     Operation("flush", "Wait until all events are on stable storage", (Field("timeout", "number", "seconds"),), True),
 )
 

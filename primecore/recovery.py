@@ -58,13 +58,17 @@ def describe(end: Ending | None, events: int) -> RecoveryReport | None:
     return RecoveryReport(events, 0, "", end.file, end.offset, end.position, end.reason, end.damaged, message)
 
 
-def recover(storage: Storage, directory: str, known: Manifest, written: bool) -> tuple[Finder, RecoveryReport | None]:
+def recover(
+    storage: Storage, directory: str, known: Manifest, written: bool, trusted_position: int = 0
+) -> tuple[Finder, RecoveryReport | None]:
     """Find the end for a writer, set aside what lies behind it, and bring the rest to stable storage.
 
     Raises CorruptLog (nothing was changed) and OSError.
     """
     wal = os.path.join(directory, "wal")
-    finder = Finder(storage, directory, known, writable=True, written=written)
+    finder = Finder(
+        storage, directory, known, writable=True, written=written, trusted_position=trusted_position
+    )
     found = finder.find()
     if found.end and found.end.damaged:
         raise refusal(found)
@@ -73,7 +77,9 @@ def recover(storage: Storage, directory: str, known: Manifest, written: bool) ->
     if last.mapping.nbytes < last.header.segment_bytes:
         storage.extend(os.path.join(wal, segment_name(last.base_position)), last.header.segment_bytes)
         del last, found
-        finder = Finder(storage, directory, known, writable=True, written=written)
+        finder = Finder(
+            storage, directory, known, writable=True, written=written, trusted_position=trusted_position
+        )
         finder.find()
     if finder.clean and report is None:
         # Not clean any more from the first append on. Synced, since power loss may keep a record and lose this.

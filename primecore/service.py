@@ -19,6 +19,7 @@ from primecore.errors import InvalidArgument
 from primecore.ingest import Progress
 from primecore.model import (
     BackupReport,
+    CheckpointReport,
     CrossDomain,
     Diagnosis,
     DistantNeighbor,
@@ -26,6 +27,7 @@ from primecore.model import (
     Edge,
     Event,
     Node,
+    OpeningReport,
     Path,
     ReplayReport,
     Stats,
@@ -46,12 +48,15 @@ def open(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
+    checkpoint_events: int = config.CHECKPOINT_EVENTS,
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
     Without a path: the environment's PRIME_DATA_DIR, else ~/.prime/memory. One process at a time may write; `read_only`
     takes no lock and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every
     `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes).
+    `checkpoint_events` says how many events have to come before closing writes a checkpoint by itself (a large store
+    waits for more, one sixteenth of all); 0: never.
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -61,7 +66,12 @@ def open(
     """
     return Prime(
         config.settings(
-            path, read_only=read_only, create=create, fsync=fsync, fsync_interval_ms=fsync_interval_ms
+            path,
+            read_only=read_only,
+            create=create,
+            fsync=fsync,
+            fsync_interval_ms=fsync_interval_ms,
+            checkpoint_events=checkpoint_events,
         )
     )
 
@@ -112,6 +122,25 @@ class Prime(Writes, Searches):
     def recovery(self) -> Any:
         """What opening found to mend, or None."""
         return self._engine.log.recovery
+
+    @property
+    def opening(self) -> OpeningReport:
+        """How the store came up: from a checkpoint, by replaying the log, or from both."""
+        return self._engine.opening
+
+    def checkpoint(self) -> CheckpointReport:
+        """Writes all tables to a file, so that the next opening maps them back instead of replaying the log.
+
+        Writers wait while the tables are copied, readers do not. Happens by itself, too (see `open`). Raises
+        InvalidArgument for a store that is in memory, read-only or empty; DiskFull, StorageFailure: then all is as before.
+
+        >>> with primecore.open(path) as prime:
+        ...     prime.add_node("person", {"name": "Alice"}, id="alice")
+        ...     prime.checkpoint().position
+        'node:person:alice'
+        1
+        """
+        return self._engine.checkpoint()
 
     def flush(self, timeout: float | None = None) -> int:
         """Waits until all that was appended is on stable storage, at most `timeout` seconds.

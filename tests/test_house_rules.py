@@ -37,7 +37,7 @@ FLOORS: list[tuple[str, int]] = [
         OVER_GROUND,
     ),
     (r"primecore\.(projections(\..+)?|parquet|checkpoint)", VIEWS),
-    (r"primecore\.engine", ENGINE),
+    (r"primecore\.(engine|keeper|checkpointer)", ENGINE),
     (r"primecore\.(service|operations|ingest|writes|searches|care)", SERVICE),
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
     (r"primecore\.(faces|cli)(\..+)?", FACES),
