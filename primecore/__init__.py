@@ -37,6 +37,7 @@ from primecore.errors import (
 from primecore.model import (
     BackupReport,
     CheckpointReport,
+    CompactionReport,
     CrossDomain,
     Diagnosis,
     DistantNeighbor,
@@ -72,6 +73,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BackupReport",
     "CheckpointReport",
+    "CompactionReport",
     "CorruptLog",
     "CrossDomain",
     "DataError",

@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from primecore._buffers cimport scratch_reset
 from primecore._json cimport SCAN_OK
 from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline
+from primecore._rows cimport Rows
 from primecore._scan cimport decode_trusted
 
 
@@ -13,24 +14,40 @@ def replay(Pipeline writer not None, uint64_t until, progress=None):
 
     `progress(position)` hears of it now and then. Raises CorruptLog where the log does not hold what it promises.
     """
+    writer.wal.pin()
+    try:
+        with writer.lock:
+            replay_all(writer, until, progress)
+    finally:
+        writer.wal.unpin()
+
+
+cdef int replay_all(Pipeline writer, uint64_t until, progress) except -1:
     cdef uint64_t position = writer.graph.applied_position + 1
     cdef size_t count
     cdef int status
-    with writer.lock:
-        while position <= until:
-            with nogil:
-                scratch_reset(&writer.scratch)
-                count = SLICE if until - position + 1 > SLICE else <size_t>(until - position + 1)
+    cdef Rows rows = None           # what of the log has become history
+    cdef uint64_t in_log = writer.log.first_position
+    while position <= until:
+        if (rows is None or position > rows.last) and position < in_log:
+            rows = writer.log.rows(position)
+        with nogil:
+            scratch_reset(&writer.scratch)
+            count = SLICE if until - position + 1 > SLICE else <size_t>(until - position + 1)
+            if rows is not None and position <= rows.last:
+                count = rows.scan(position, writer.events, <uint32_t>count)
+            else:
                 count = writer.wal.scan(position, writer.events, <uint32_t>count)
-                status = replay_slice(writer, count)
-            if count == 0 or status != STEP_OK:
-                raise writer.log.unreadable(position)
-            writer.fold(writer.events, count)
-            position += count
-            if progress is not None and (position & 0x3FFF) < SLICE:
-                progress(position - 1)
-        writer.space_dimensions = writer.graph.vectors.space_dimensions
-        writer.graph.reclaim()
+            status = replay_slice(writer, count)
+        if count == 0 or status != STEP_OK:
+            raise writer.log.unreadable(position)
+        writer.fold(writer.events, count)
+        position += count
+        if progress is not None and (position & 0x3FFF) < SLICE:
+            progress(position - 1)
+    writer.space_dimensions = writer.graph.vectors.space_dimensions
+    writer.graph.reclaim()
+    return 0
 
 
 cdef int replay_slice(Pipeline writer, size_t count) noexcept nogil:

@@ -10,6 +10,7 @@ cdef enum:
     SEGMENT_CHECKED = 0
     SEGMENT_UNCHECKED = 1           # `tail` and `event_count` are what the manifest says
     SEGMENT_DAMAGED = 2
+    SEGMENT_GONE = 3                # a history file has its events, and its bytes are unmapped
 
 
 ctypedef struct segment_t:

@@ -344,6 +344,17 @@ cdef class Segment:
             state = segment_check(&self.c_segment)
         return state == SEGMENT_CHECKED
 
+    def let_go(self) -> None:
+        """Unmap it: its events are read elsewhere from now on. Nobody may be reading, nor begin to without the GIL."""
+        store_release_u32(&self.c_segment.unchecked, SEGMENT_GONE)
+        if self.mapping.c_mapping.fd >= 0:
+            self.mapping.close()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was let go."""
+        return self.c_segment.unchecked == SEGMENT_GONE
+
     def promises_behind(self, offset: int) -> int:
         """The highest durable position in a commit that still holds anywhere behind `offset`; 0 if there is none."""
         cdef uint64_t at = (<uint64_t>offset + 7) & ~<uint64_t>7

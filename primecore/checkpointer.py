@@ -23,6 +23,7 @@ def run(directory: str, storage: Storage) -> checkpoint.Written | None:
         until = log.wal.durable_position
         if until <= trusted:
             return None
+        keeper.attach_history(storage, directory, log)
         tables = keeper.open_tables(log, found, reasons, threading.Lock(), lambda: None, until)
         time_us = max(log.wal.last_time_us, found.last_time_us if found is not None else 0)
         return checkpoint.write(

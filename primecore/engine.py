@@ -16,9 +16,9 @@ from primecore._facts import EventReader
 from primecore._pipeline import Pipeline
 from primecore.config import Settings
 from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound, StorePoisoned
-from primecore.keeper import Keeper, open_tables
+from primecore.keeper import Keeper, attach_history, open_tables
 from primecore.log import Log
-from primecore.model import CheckpointReport, Event, ReplayReport
+from primecore.model import CheckpointReport, CompactionReport, Event, ReplayReport
 from primecore.projections.runner import Runner, Views
 from primecore.storage import RealStorage, Storage
 
@@ -58,6 +58,7 @@ class Engine:
         )
         try:
             self._lock = threading.Lock()
+            history = attach_history(storage, str(settings.path), self.log)
             tables = open_tables(
                 self.log, found, reasons, self._lock, self._torn, self.log.wal.last_position, progress
             )
@@ -65,7 +66,7 @@ class Engine:
             self.events = EventReader(self.log)
             self.runner = Runner(lambda: self.views.position, self.events.read)
             self.runner.saved = tables.saved
-            self.keeper = Keeper(settings, storage, self.log, tables, self.runner, self._lock)
+            self.keeper = Keeper(settings, storage, self.log, history, tables, self.runner, self._lock)
             if on_disk and not settings.read_only:
                 self.keeper.start()
         except BaseException:
@@ -145,6 +146,11 @@ class Engine:
         """Writes the tables out, so that the next opening maps them back instead of replaying the log."""
         self.check()
         return self.keeper.checkpoint()
+
+    def compact(self, codec: str) -> CompactionReport:
+        """Turns closed segments of the log into Parquet."""
+        self.check()
+        return self.keeper.compact(codec)
 
     def digest(self) -> tuple[int, str]:
         """(position, hash) of the content of all projections kept at once."""

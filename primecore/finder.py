@@ -43,6 +43,9 @@ class _Stop(Exception):
         self.ending = ending
 
 
+HISTORY = "history"  # the folder of history files
+
+
 def segment_name(base_position: int) -> str:
     """The file name of the segment that begins at `base_position`."""
     return f"{base_position:020d}.wal"
@@ -69,6 +72,7 @@ class Finder:
         self.writable = writable
         self.written = written
         self.segments: list[Segment] = []
+        self._history_end = manifest.log_position - 1
         self.last_time_us = 0
         self.promised = manifest.durable_position
         self.clean = False
@@ -79,11 +83,12 @@ class Finder:
     def find(self) -> Found:
         """Find the last event that holds. Raises OSError where reading fails."""
         names = [name for name in self.storage.names(self.directory) if name.endswith(".wal")]
-        first = segment_name(self.manifest.first_position)
-        # Files before the first position were compacted away; their removal may have been undone by power loss.
+        first = segment_name(self.manifest.log_position)
+        # Files before it became history; their removal may have been undone by power loss.
         names = [name for name in names if name >= first]
         ending: Ending | None = None
         try:
+            self._history()
             self._sealed(names)
             self._open_end(names[len(self.segments) :])
             if self.segments and len(self.segments) == len(self.manifest.segments):
@@ -97,7 +102,9 @@ class Finder:
             ending = stop.ending
         later = names[len(self.segments) :]
         if ending is None and not self.segments:
-            ending = Ending(os.path.join(self.directory, first), 0, 1, "no segment is there", True)
+            ending = Ending(
+                os.path.join(self.directory, first), 0, self.manifest.log_position, "no segment is there", True
+            )
         for name in later:
             self.promised = max(self.promised, self._promises_of(name))
         last = self.last_position
@@ -117,7 +124,7 @@ class Finder:
 
     @property
     def last_position(self) -> int:
-        return self.segments[-1].last_position if self.segments else self.manifest.first_position - 1
+        return self.segments[-1].last_position if self.segments else self._history_end
 
     @property
     def durable_position(self) -> int:
@@ -181,6 +188,17 @@ class Finder:
 
     def _stop(self, name: str, offset: int, reason: str, *, damaged: bool) -> _Stop:
         return _Stop(Ending(self._path(name), offset, self.last_position + 1, reason, damaged))
+
+    def _history(self) -> None:
+        """Files of history must be there whole; what is in them is looked at when they are read."""
+        for file in self.manifest.history:
+            path = os.path.join(os.path.dirname(self.directory), HISTORY, file.name)
+            there = self.storage.is_file(path)
+            if there and self.storage.identity(path)[1] == file.nbytes:
+                continue
+            self._history_end = file.base_position - 1
+            reason = f"a history file is not {file.nbytes} bytes long" if there else "a history file is missing"
+            raise _Stop(Ending(path, 0, file.base_position, reason, True))
 
     def _sealed(self, names: list[str]) -> None:
         for number, sealed in enumerate(self.manifest.segments):
@@ -269,7 +287,10 @@ class Finder:
         """The segment must follow the ones before it, by id and chain."""
         header, before = segment.header, self.segments[-1] if self.segments else None
         if before is None:
-            if header.base_position != self.manifest.first_position:
+            history = self.manifest.history
+            if history and header.previous_chain.hex() != history[-1].chain:
+                raise self._stop(name, 0, "it does not follow the history files", damaged=True)
+            if header.base_position != self.manifest.log_position:
                 raise self._stop(name, 0, "segments before it are missing", damaged=True)
         elif not before.event_count:
             if header.segment_id != before.segment_id or header.base_position != before.base_position:

@@ -17,14 +17,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from primecore import _replay, checkpoint
+from primecore import _replay, checkpoint, compaction, parquet
 from primecore._dedupe import Dedupe
 from primecore._facts import EventReader
 from primecore._pipeline import Pipeline
 from primecore.config import Settings
 from primecore.errors import InvalidArgument, PrimeError
 from primecore.log import Log
-from primecore.model import CheckpointReport, OpeningReport
+from primecore.model import CheckpointReport, CompactionReport, OpeningReport
 from primecore.projections.runner import Runner, Views
 from primecore.storage import Storage
 
@@ -84,15 +84,30 @@ def open_tables(
     )
 
 
+def attach_history(storage: Storage, directory: str, log: Log) -> parquet.History:
+    """Let a log read what became history."""
+    history = parquet.History(storage, directory, lambda: log.known.history)
+    log.history = history
+    return history
+
+
 class Keeper:
     """Writes the checkpoints of one open store."""
 
     def __init__(
-        self, settings: Settings, storage: Storage, log: Log, tables: Tables, runner: Runner, lock: threading.Lock
+        self,
+        settings: Settings,
+        storage: Storage,
+        log: Log,
+        history: parquet.History,
+        tables: Tables,
+        runner: Runner,
+        lock: threading.Lock,
     ) -> None:
         self.settings = settings
         self.storage = storage
         self.position = tables.report.checkpoint_position  # of the latest checkpoint that holds
+        self.history = history
         self._log = log
         self._tables = tables
         self._runner = runner
@@ -138,6 +153,24 @@ class Keeper:
 
     def _wait_durable(self, position: int) -> None:
         self._log.wait_durable(position)
+
+    def compact(self, codec: str, pause: Callable[[float], bool] = lambda seconds: False) -> CompactionReport:
+        """Turn sealed segments into history files. Raises InvalidArgument, CorruptLog, and what writing raises."""
+        if self.settings.path is None or self.settings.read_only:
+            raise InvalidArgument("only the owner of a store on disk compacts it", hint="open it to write")
+        begun = time.perf_counter()
+        try:
+            with self._one_at_a_time:
+                done = compaction.compact(
+                    self.storage, str(self.settings.path), self._log, self.history, codec, self._let_go, pause
+                )
+        except OSError as error:
+            raise self._log.failure(error) from error
+        return CompactionReport(*done, time.perf_counter() - begun)
+
+    def _let_go(self, position: int) -> None:
+        with self._lock:
+            self._log.wal.let_go(position)
 
     # --- meanwhile
 

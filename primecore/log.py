@@ -17,10 +17,11 @@ import warnings
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from primecore import _wal_control as control
 from primecore import lock, manifest, recovery
+from primecore._rows import Rows
 from primecore._wal import Wal
 from primecore.errors import (
     CorruptLog,
@@ -56,6 +57,12 @@ class LogStats(NamedTuple):
     syncs: int
 
 
+class Rowed(Protocol):
+    """What reads events that are in the log no more."""
+
+    def rows(self, position: int) -> Rows: ...
+
+
 class Log:
     """One open log. Made by `open`; `close()` it, or use it as a context manager."""
 
@@ -70,6 +77,7 @@ class Log:
         self._finder: Finder | None = facts["finder"]
         self.generation = 0
         self.damage: PrimeError | None = None
+        self.history: Rowed | None = None  # what reads the history files; whoever opens the log sets it
         self._closed = False
         self._told = False  # somebody heard that a write or sync failed
         # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
@@ -148,13 +156,10 @@ class Log:
 
     @classmethod
     def _open_reader(cls, directory: str, storage: Storage, fsync: str, trusted_position: int) -> Log:
-        known = manifest.load(storage, directory) if storage.is_directory(directory) else None
-        if known is None:
+        if not storage.is_directory(directory):
             raise _not_found(directory)
-        finder = Finder(
-            storage, directory, known, writable=False, written=False, trusted_position=trusted_position
-        )
-        wal = _reader_wal(finder)
+        finder, wal = _find_for_reader(storage, directory, trusted_position)
+        known = finder.manifest
         report = recovery.describe(finder.ending, finder.last_position - known.first_position + 1)
         facts = {"fsync": fsync, "read_only": True, "store_uuid": known.store_uuid, "report": report, "finder": finder}
         return cls(wal, directory, MemorySegments(wal, SegmentSizes()), **facts)
@@ -267,6 +272,38 @@ class Log:
             hint=f"events up to position {self.wal.durable_position} are safe; "
             "reading goes on; mend the disk, then open the store again",
         )
+    @property
+    def known(self) -> manifest.Manifest:
+        """The manifest as this log last read or wrote it."""
+        if self._finder is not None:
+            return self._finder.manifest
+        return self._segments.manifest if isinstance(self._segments, FileSegments) else manifest.Manifest("", 0)
+
+    @property
+    def first_position(self) -> int:
+        """The first position that the log itself holds; those before it are in history files."""
+        return self.known.log_position
+
+    def rows(self, position: int) -> Rows:
+        """The rows of a history file that hold a position which the log has no more. Raises CorruptLog."""
+        if self._closed or self.wal.forked:
+            raise self.refusal()
+        if self.history is None:
+            raise self.unreadable(position)
+        return self.history.rows(position)
+
+    def seal(self) -> None:
+        """The owner's: list all sealed segments in the manifest. Raises OSError, InvalidArgument, and as `flush`."""
+        if not isinstance(self._segments, FileSegments):
+            raise InvalidArgument("only the owner of a store on disk changes its manifest")
+        self.flush()
+        self._segments.seal()
+
+    def change_manifest(self, change: Callable[[manifest.Manifest], manifest.Manifest]) -> None:
+        """The owner's: replace the manifest. Raises OSError, InvalidArgument."""
+        if not isinstance(self._segments, FileSegments):
+            raise InvalidArgument("only the owner of a store on disk changes its manifest")
+        self._segments.change_manifest(change)
 
     def unreadable(self, position: int) -> PrimeError:
         """The error that says why the event at `position` cannot be read."""
@@ -328,7 +365,7 @@ class Log:
         for segment in self.wal.segment_list:
             if stopped() or self._closed:
                 return
-            if not segment.check():
+            if not segment.is_gone and not segment.check():
                 self.damage = self.unreadable(segment.base_position)
                 control.poison(self.wal, errno.EIO)
                 return
@@ -356,11 +393,7 @@ class Log:
         return int(self.wal.last_position)
 
     def _read_anew(self, old: Finder) -> int:
-        known = manifest.load(old.storage, self.path or "")
-        if known is None:
-            raise _not_found(self.path or "")
-        finder = Finder(old.storage, self.path or "", known, writable=False, written=False)
-        self.wal = _reader_wal(finder)
+        finder, self.wal = _find_for_reader(old.storage, self.path or "", 0)
         self._finder = finder
         self.generation += 1
         return int(self.wal.last_position)
@@ -370,7 +403,7 @@ class Log:
     def stats(self) -> LogStats:
         """Figures about the log, now."""
         age_us, worst_us, syncs = control.sync_times_us(self.wal)
-        segments = self.wal.segment_list
+        segments = [segment for segment in self.wal.segment_list if not segment.is_gone]
         return LogStats(
             wal_bytes=sum(segment.tail for segment in segments),
             allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
@@ -422,6 +455,25 @@ class Log:
             raise _forked()
         if self._closed:
             raise StoreClosed("the store was closed")
+
+
+def _find_for_reader(storage: Storage, directory: str, trusted_position: int) -> tuple[Finder, Wal]:
+    """What a reader sees of a log; again where the owner moved segments into history meanwhile."""
+    while True:
+        known = manifest.load(storage, directory)
+        if known is None:
+            raise _not_found(directory)
+        finder = Finder(
+            storage, directory, known, writable=False, written=False, trusted_position=trusted_position
+        )
+        try:
+            wal = _reader_wal(finder)
+        except FileNotFoundError:
+            if manifest.load(storage, directory) == known:
+                raise
+            continue
+        if finder.ending is None or not finder.ending.damaged or manifest.load(storage, directory) == known:
+            return finder, wal
 
 
 def _reader_wal(finder: Finder) -> Wal:

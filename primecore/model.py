@@ -193,6 +193,20 @@ class CheckpointReport(NamedTuple):
     paused_ms: float
 
 
+class CompactionReport(NamedTuple):
+    """What one compaction did: `segments` of the log became `files` of Parquet.
+
+    `bytes_before` counts the records of those segments, `bytes_after` what the files take; 1 - after/before was saved.
+    """
+
+    files: int
+    segments: int
+    events: int
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+
+
 class ReplayReport(NamedTuple):
     """What a replay did. `live_digest` and `equal` are None where nothing was compared."""
 

@@ -37,6 +37,8 @@ FLOORS: list[tuple[str, int]] = [
         OVER_GROUND,
     ),
     (r"primecore\.(projections(\..+)?|parquet|checkpoint)", VIEWS),
+    (r"primecore\.(codec|storage|memory_storage|log|segments|manifest|finder|recovery|lock)", OVER_GROUND),
+    (r"primecore\.(projections(\..+)?|parquet|compaction|checkpoint)", VIEWS),
     (r"primecore\.(engine|keeper|checkpointer)", ENGINE),
     (r"primecore\.(service|operations|ingest|writes|searches|care)", SERVICE),
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
