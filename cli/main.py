@@ -46,6 +46,8 @@ root = LazyGroup(
         "backup": entry("backup"),
         "restore": entry("restore"),
         "repair": entry("repair", "salvage"),
+        "checkpoint": entry("checkpoint"),
+        "compact": entry("compact"),
     },
 )
 

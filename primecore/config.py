@@ -25,6 +25,7 @@ class Settings(NamedTuple):
     fsync: Fsync
     fsync_interval_ms: int
     checkpoint_events: int = CHECKPOINT_EVENTS
+    compact: bool = False
 
 
 def settings(
@@ -35,6 +36,7 @@ def settings(
     fsync: str = "interval",
     fsync_interval_ms: int = FSYNC_INTERVAL_MS,
     checkpoint_events: int = CHECKPOINT_EVENTS,
+    compact: bool = False,
 ) -> Settings:
     """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
     if fsync not in get_args(Fsync):
@@ -56,4 +58,5 @@ def settings(
         fsync,  # type: ignore[arg-type]  # checked above
         fsync_interval_ms,
         checkpoint_events,
+        compact,
     )

@@ -20,6 +20,7 @@ from primecore.keeper import Keeper, attach_history, open_tables
 from primecore.log import Log
 from primecore.model import CheckpointReport, CompactionReport, Event, ReplayReport
 from primecore.projections.runner import Runner, Views
+from primecore.segments import SegmentSizes
 from primecore.storage import RealStorage, Storage
 
 Progress = Callable[[int], None]
@@ -33,7 +34,11 @@ class Engine:
     """One open store."""
 
     def __init__(
-        self, settings: Settings, progress: Progress | None = None, storage: Storage | None = None
+        self,
+        settings: Settings,
+        progress: Progress | None = None,
+        storage: Storage | None = None,
+        sizes: SegmentSizes | None = None,
     ) -> None:
         on_disk = settings.path is not None and storage is None
         storage = storage or RealStorage()
@@ -49,6 +54,7 @@ class Engine:
         self.log = Log.open(
             settings.path,
             storage=storage,
+            segment_sizes=sizes,
             fsync=settings.fsync,
             fsync_interval_ms=settings.fsync_interval_ms,
             read_only=settings.read_only,
@@ -147,10 +153,10 @@ class Engine:
         self.check()
         return self.keeper.checkpoint()
 
-    def compact(self, codec: str) -> CompactionReport:
+    def compact(self, codec: str, gently: bool) -> CompactionReport:
         """Turns closed segments of the log into Parquet."""
         self.check()
-        return self.keeper.compact(codec)
+        return self.keeper.compact(codec, self.keeper.rest if gently else lambda seconds: False)
 
     def digest(self) -> tuple[int, str]:
         """(position, hash) of the content of all projections kept at once."""

@@ -36,6 +36,7 @@ CLOSE_PART = 16
 MEANWHILE_TIMES = 10
 MEANWHILE_PART = 4
 LOOK_SECONDS = 1.0
+COMPACT_LOG_BYTES = 64 << 20  # of closed segments that are worth a history file by themselves
 
 
 class Tables(NamedTuple):
@@ -158,6 +159,8 @@ class Keeper:
         """Turn sealed segments into history files. Raises InvalidArgument, CorruptLog, and what writing raises."""
         if self.settings.path is None or self.settings.read_only:
             raise InvalidArgument("only the owner of a store on disk compacts it", hint="open it to write")
+        if codec not in parquet.CODECS:
+            raise InvalidArgument(f"codec: expected one of {', '.join(parquet.CODECS)}, found {codec!r}")
         begun = time.perf_counter()
         try:
             with self._one_at_a_time:
@@ -187,8 +190,26 @@ class Keeper:
                 self._begin()
             elif self._helper is not None and self._helper.poll() is not None:
                 self._end(self._helper.returncode)
+            if self.settings.compact and self._log.wal.status == "ok":
+                self._compact_meanwhile()
+
+    def _compact_meanwhile(self) -> None:
+        try:
+            self._log.seal()
+            if sum(segment.used_bytes for segment in self._log.known.segments) >= COMPACT_LOG_BYTES:
+                self.compact(parquet.CODECS[0], self.rest)
+        except (PrimeError, OSError) as error:
+            if not self._warned:
+                self._warned = True
+                warn(f"compacting {self.settings.path} failed: {error}")
+
+    def rest(self, seconds: float) -> bool:
+        """Rest for as long as a step took, so that compaction takes half a core at most; True when closing."""
+        return self._stop.wait(min(seconds, LOOK_SECONDS))
 
     def _due(self, times: int, part: int) -> bool:
+        if not self.settings.checkpoint_events:
+            return False
         position = self._tables.views.position
         behind = position - self.position
         return 0 < max(self.settings.checkpoint_events * times, position // part) <= behind
@@ -225,8 +246,8 @@ class Keeper:
             self._helper.terminate()
             self._helper.wait()
             self._end(0)
-        enabled = self.settings.checkpoint_events and self.settings.path is not None and not self.settings.read_only
-        if enabled and self._log.wal.status == "ok" and self._due(1, CLOSE_PART):
+        writes = self.settings.path is not None and not self.settings.read_only
+        if writes and self._log.wal.status == "ok" and self._due(1, CLOSE_PART):
             try:
                 self.checkpoint()
             except Exception as error:

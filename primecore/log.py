@@ -51,6 +51,8 @@ class LogStats(NamedTuple):
     wal_bytes: int
     allocated_bytes: int
     segments: int
+    history_bytes: int
+    history_files: int
     durable_position: int
     oldest_unsynced_ms: float
     worst_unsynced_ms: float
@@ -408,6 +410,8 @@ class Log:
             wal_bytes=sum(segment.tail for segment in segments),
             allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
             segments=len(segments),
+            history_bytes=sum(file.nbytes for file in self.known.history),
+            history_files=len(self.known.history),
             durable_position=self.wal.durable_position,
             oldest_unsynced_ms=age_us / 1000,
             worst_unsynced_ms=worst_us / 1000,

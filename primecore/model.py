@@ -162,6 +162,9 @@ class Stats(NamedTuple):
     cross_domain_edges: int
     wal_bytes: int
     wal_segments: int
+    history_bytes: int
+    history_files: int
+    checkpoint_position: int
     memory_bytes: dict[str, int]
     oldest_unsynced_ms: float
     worst_unsynced_ms: float

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from primecore._crc32c import crc32c
 from primecore._rows import Gathered, Rows
-from primecore.errors import CorruptLog, InvalidArgument
+from primecore.errors import CorruptLog
 from primecore.manifest import HistoryFile
 from primecore.storage import Storage
 
@@ -65,8 +65,6 @@ def schema() -> Any:
 
 def encode(groups: Iterator[Gathered], codec: str, facts: dict[str, Any]) -> memoryview:
     """A Parquet file with one row group for each of `groups`; `facts` go into its metadata."""
-    if codec not in CODECS:
-        raise InvalidArgument(f"codec: expected one of {', '.join(CODECS)}, found {codec!r}")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -37,6 +37,8 @@ from primecore.model import (
 )
 from primecore.projections.base import Projection
 from primecore.searches import Searches
+from primecore.segments import SegmentSizes
+from primecore.storage import Storage
 from primecore.writes import Writes, check_count
 
 MAX_SUBGRAPH_NODES = 100_000
@@ -50,6 +52,7 @@ def open(
     fsync: str = "interval",
     fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
     checkpoint_events: int = config.CHECKPOINT_EVENTS,
+    compact: bool = False,
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
@@ -57,7 +60,8 @@ def open(
     takes no lock and never changes a byte. `fsync` says when appends reach stable storage: "interval" (every
     `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system likes).
     `checkpoint_events` says how many events have to come before closing writes a checkpoint by itself (a large store
-    waits for more, one sixteenth of all); 0: never.
+    waits for more, one sixteenth of all); 0: never. With `compact`, closed segments of the log become Parquet in the
+    background (see `Prime.compact`).
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -73,6 +77,7 @@ def open(
             fsync=fsync,
             fsync_interval_ms=fsync_interval_ms,
             checkpoint_events=checkpoint_events,
+            compact=compact,
         )
     )
 
@@ -80,8 +85,14 @@ def open(
 class Prime(Writes, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
-    def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
-        super().__init__(Engine(settings, progress))
+    def __init__(
+        self,
+        settings: config.Settings,
+        progress: Callable[[int], None] | None = None,
+        storage: Storage | None = None,
+        sizes: SegmentSizes | None = None,
+    ) -> None:
+        super().__init__(Engine(settings, progress, storage, sizes))
         self._views = self._engine.views
         # Straight to the compiled method: a Python frame would cost a fifth of the answer.
         self.neighbors = self._views.adjacency.neighbors  # type: ignore[method-assign]
@@ -143,10 +154,10 @@ class Prime(Writes, Searches):
         """
         return self._engine.checkpoint()
 
-    def compact(self, *, codec: str = "zstd") -> CompactionReport:
+    def compact(self, *, codec: str = "zstd", gently: bool = False) -> CompactionReport:
         """Turns the closed segments of the log into Parquet files in `history/`, in about a fifth of the room.
 
-        `codec` is "zstd" or "snappy". Nothing else changes: history, events and replay read on from there. Crashes at any
+        `codec` is "zstd" or "snappy"; `gently` rests for as long as it works. Nothing else changes: history, events and replay read on from there. Crashes at any
         point lose nothing. The segment that takes appends stays. Raises InvalidArgument, CorruptLog, DiskFull,
         StorageFailure.
 
@@ -156,7 +167,7 @@ class Prime(Writes, Searches):
         'node:person:alice'
         0
         """
-        return self._engine.compact(codec)
+        return self._engine.compact(codec, gently)
 
     def flush(self, timeout: float | None = None) -> int:
         """Waits until all that was appended is on stable storage, at most `timeout` seconds.
@@ -353,6 +364,9 @@ class Prime(Writes, Searches):
             cross_domain_edges=views.cross_domain.total,
             wal_bytes=log.wal_bytes,
             wal_segments=log.segments,
+            history_bytes=log.history_bytes,
+            history_files=log.history_files,
+            checkpoint_position=self._engine.keeper.position,
             memory_bytes=dict(sorted(memory.items())),
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,
