@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 import mmap as _mmap
 import os
 
-from primecore._mapping cimport Mapping, mapping_load
+from primecore._mapping cimport Mapping, mapping_load_part
 from primecore._memory cimport ARENA_CLASSES, Arena, Region
 
 
@@ -187,18 +187,10 @@ cdef class Image:
         if self.data != NULL:
             munmap(self.data, self.nbytes)
 
-    def load(self) -> None:
-        """Read the file once, so that a read error is an OSError here. On a cold cache this is what opening costs."""
-        cdef int error
-        with nogil:
-            error = mapping_load(&self.mapping.c_mapping)
-        if error:
-            raise OSError(error, os.strerror(error))
-
     def check(self, bytes hashes not None, uint64_t salt, size_t begin, size_t first, size_t step) -> int:
         """The number of the first block (of `first`, `first` + `step` ...) whose hash does not hold; -1: all do.
 
-        Without the GIL, so that threads may share the blocks.
+        Without the GIL, so that threads may share the blocks. A block that cannot be read does not hold.
         """
         cdef size_t blocks = <size_t>len(hashes) // 8
         cdef const char* expected = hashes
@@ -210,7 +202,10 @@ cdef class Image:
                 start = begin + block * BLOCK_BYTES
                 nbytes = BLOCK_BYTES if start + BLOCK_BYTES <= self.nbytes else self.nbytes - start
                 memcpy(&wanted, expected + block * 8, 8)
-                if start > self.nbytes or block_hash(self.mapping.c_mapping.data + start, nbytes, salt) != wanted:
+                if (
+                    start >= self.nbytes or mapping_load_part(&self.mapping.c_mapping, start, nbytes)
+                    or block_hash(self.mapping.c_mapping.data + start, nbytes, salt) != wanted
+                ):
                     bad = <int64_t>block
                     break
                 block += step

@@ -38,6 +38,33 @@ SAVED = "projection:"  # how sections begin that hold what a projection of the u
 Saved = dict[str, tuple[int, int, bytes]]  # name: version, position, bytes
 
 
+class Checking:
+    """Hashes every block of a checkpoint, on threads of its own while the log is opened.
+
+    Nothing is looked up in a block before its hash is known to hold: damage shows in `wait`, and never in an answer.
+    """
+
+    def __init__(self, image: Image, hashes: bytes, salt: int, begin: int) -> None:
+        self._begin = begin
+        threads = min(4, os.cpu_count() or 1) if len(hashes) // 8 > THREADS_FROM_BYTES >> 20 else 1
+        self._bad = [-1] * threads
+
+        def check(number: int) -> None:
+            self._bad[number] = image.check(hashes, salt, begin, number, threads)
+
+        self._threads = [threading.Thread(target=check, args=(number,), daemon=True) for number in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self) -> None:
+        """Raises Refused where a block is not what was written."""
+        for thread in self._threads:
+            thread.join()
+        damaged = [block for block in self._bad if block >= 0]
+        if damaged:
+            raise Refused(f"the block of 1 MiB at offset {self._begin + (min(damaged) << 20)} is not what was written")
+
+
 class Candidate(NamedTuple):
     """A checkpoint whose catalogue holds. Its sections are not checked yet."""
 
@@ -49,6 +76,7 @@ class Candidate(NamedTuple):
     hashes: bytes
     salt: int
     begin: int
+    checking: Checking
 
 
 class Written(NamedTuple):
@@ -235,9 +263,9 @@ def _open(storage: Storage, path: str, store_uuid: str) -> Candidate:
     if catalogue["store_uuid"] != store_uuid:
         raise Refused("it belongs to another store")
     image = Image(mapping, begin, catalogue["sections"], catalogue["notes"])
-    return Candidate(
-        path, catalogue["position"], catalogue["last_time_us"], image, catalogue, text[body_bytes:], salt, begin
-    )
+    position, time_us = int(catalogue["position"]), int(catalogue["last_time_us"])
+    checking = Checking(image, text[body_bytes:], salt, begin)
+    return Candidate(path, position, time_us, image, catalogue, text[body_bytes:], salt, begin, checking)
 
 
 def restore(
@@ -249,7 +277,7 @@ def restore(
     views, dedupe = Views(), Dedupe()
     if found.catalogue["layout"] != layout(views):
         raise Refused("its tables are laid out otherwise: it was written by another version of Prime")
-    _check(found)
+    found.checking.wait()
     if mark(found.position) != found.catalogue["mark"]:
         raise Refused(f"the log holds another event at position {found.position}")
     saved: Saved = {}
@@ -265,26 +293,6 @@ def restore(
     if (left := found.image.untaken()) or views.position != found.position:
         raise Refused(f"it holds what this version does not know: {', '.join(left) or views.position}")
     return views, dedupe, saved
-
-
-def _check(found: Candidate) -> None:
-    """Hash every block before anything is looked up in it: damage shows now, or never reaches an answer."""
-    found.image.load()
-    threads = min(4, os.cpu_count() or 1) if len(found.hashes) // 8 > THREADS_FROM_BYTES >> 20 else 1
-    bad = [-1] * threads
-
-    def check(number: int) -> None:
-        bad[number] = found.image.check(found.hashes, found.salt, found.begin, number, threads)
-
-    workers = [threading.Thread(target=check, args=(number,), daemon=True) for number in range(1, threads)]
-    for worker in workers:
-        worker.start()
-    check(0)
-    for worker in workers:
-        worker.join()
-    damaged = [block for block in bad if block >= 0]
-    if damaged:
-        raise Refused(f"the block of 1 MiB at offset {found.begin + (min(damaged) << 20)} is not what was written")
 
 
 def describe(reasons: Iterable[str]) -> str:

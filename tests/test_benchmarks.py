@@ -23,6 +23,8 @@ PROMISED = {
     "verify": [f"{work}_s_per_gib" for work in ("read", "verify_log", "verify", "recover_log", "recover", "backup")],
     "durable": ["prime_times_raw", "prime_64_times_1", "sqlite_us_p50", "sqlite_64_writers_per_second"],
     "append_tail": ["interval_append_p999_ns", "never_append_p999_ns", "interval_chunk_max_us", "never_chunk_max_us"],
+    "checkpoint": ["replay", "checkpoint", "open_ratio", "query_ms_checkpoint", "query_ms_python_sqlite3"],
+    "compaction": ["sizes", "neighbors_ns"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 
