@@ -1,8 +1,8 @@
 """Opening a store from a checkpoint against replaying its log; and what one question costs a shell, beside sqlite3.
 
-A million mixed events, files in the page cache, a new process each time. `prime query neighbors` is measured on the wall
-from start to end, interpreter and all, beside Python's sqlite3 on a table with an index that answers the same. It does not
-show a cold disk, where a checkpoint costs what reading its file once costs.
+A million mixed events, files in the page cache, a new process each time. `prime query neighbors` is measured on the
+wall from start to end, interpreter and all, beside Python's sqlite3 on a table with an index that answers the same. It
+does not show a cold disk, where a checkpoint costs what reading its file once costs.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main() -> None:
             [sys.executable, "-c", ASK_SQLITE, str(base), node], arguments.rounds
         )
         if shutil.which("sqlite3"):
-            text = "select * from edges where source = '{0}' or target = '{0}'".format(node)
+            text = f"select * from edges where source = '{node}' or target = '{node}'"
             figures["query_ms_sqlite3_shell"] = wall_ms(["sqlite3", str(base), text], arguments.rounds)
         common.say(f"open: {figures['checkpoint']['open_s'] * 1000:.1f} ms, {figures['open_ratio']:.3f} of a replay")
     common.finish("checkpoint", arguments, head, figures)

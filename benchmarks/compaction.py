@@ -1,8 +1,9 @@
-"""What history takes as Parquet against the log, by codec; and what reads notice of compaction and checkpoints meanwhile.
+"""What history takes as Parquet against the log, by codec; and what reads notice of compaction and checkpoints
+meanwhile.
 
-Sizes are of the mixed workload, and of the real logs named with --log (JSONL, also .gz). Bytes are those of the segments
-that were closed, records only, against those of the files. Reads are neighbors() of skewed nodes in one thread while
-another compacts or writes checkpoints, against the same reads alone.
+Sizes are of the mixed workload, and of the real logs named with --log (JSONL, also .gz). Bytes are those of the
+segments that were closed, records only, against those of the files. Reads are neighbors() of skewed nodes in one
+thread while another compacts or writes checkpoints, against the same reads alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def sizes(folder: Path, fill: Callable[[Any], None]) -> dict[str, float]:
             if report.events and codec == "zstd":
                 rng = random.Random(1)
                 positions = [rng.randrange(report.events) for _ in range(2000)]
-                spans = common.each_ns(lambda after: list(prime.events(after=after, limit=1)), positions)  # noqa: B023
+                spans = common.each_ns(lambda after: list(prime.events(after=after, limit=1)), positions)
                 found["event_by_position_us_p50"] = common.percentiles(spans, common.clock_ns())["p50"] / 1000
     return found
 

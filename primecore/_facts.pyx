@@ -85,7 +85,7 @@ cdef class EventReader:
         # Making values may run other code, which may let the segment go.
         self.wal.pin()
         try:
-            kept = self.find(position, &event)
+            _kept = self.find(position, &event)
             return self.made(&event)
         finally:
             self.wal.unpin()
@@ -109,7 +109,7 @@ cdef class EventReader:
     def mark(self, uint64_t position):
         """What tells the event at a position from any other that might stand there: id, time and version, in hex."""
         cdef event_t event
-        kept = self.find(position, &event)
+        _kept = self.find(position, &event)
         return f"{event.event_id[:16].hex()}-{event.time_us}-{event.version}"
 
     def matches(self, uint64_t position, event_type=None, entity_id=None):
@@ -117,7 +117,7 @@ cdef class EventReader:
         cdef event_t event
         self.wal.pin()
         try:
-            kept = self.find(position, &event)
+            _kept = self.find(position, &event)
             if event_type is not None and text(event.type) != event_type:
                 return False
             return entity_id is None or text(event.entity) == entity_id
@@ -133,7 +133,7 @@ cdef class EventReader:
         for position in range(1, until + 1):
             self.wal.pin()
             try:
-                kept = self.find(position, &event)
+                _kept = self.find(position, &event)
                 batch.append((
                     PyBytes_FromStringAndSize(event.type.data, event.type.size),
                     PyBytes_FromStringAndSize(event.entity.data, event.entity.size),

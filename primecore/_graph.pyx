@@ -16,7 +16,6 @@ from primecore._event cimport (
     CODE_SPACE_DEFINED, CODE_VECTOR_DELETED, CODE_VECTOR_STORED, FIELD_ABSENT, FIELD_SET, NONE32, event_t, slice_t,
 )
 from primecore._history cimport History
-from primecore._image cimport Draft, Image
 from primecore._memory cimport Arena, Epochs, Region
 from primecore._records cimport (
     CHANGE_CROSS, CHANGE_DANGLING, CHANGE_EDGE_GONE, CHANGE_EDGE_LIVE, CHANGE_IGNORED, CHANGE_NODE_DOMAIN,
@@ -47,14 +46,6 @@ cdef size_t bytes_in(KeyTable table):
 cdef class Part:
     cdef int fold(self, Graph graph, const change_t* changes, size_t count) except -1:
         return 0
-
-    def dump(self, Draft draft not None, str name not None):
-        """Adds what it holds to a draft. Each part that holds anything says how, and how it is loaded."""
-        raise TypeError(f"{type(self).__name__} does not say how it is dumped")
-
-    def load(self, Image image not None, str name not None):
-        """Takes over what `dump` added, while it is empty."""
-        raise TypeError(f"{type(self).__name__} does not say how it is loaded")
 
 
 cdef class Graph:
@@ -104,37 +95,6 @@ cdef class Graph:
     def edge_id(self, uint32_t number):
         """The id of an edge number that a read gave."""
         return self.edges.key_str(number)
-
-    def _tables(self):
-        return (
-            ("nodes", self.nodes), ("edges", self.edges), ("entities", self.entities), ("relations", self.relations),
-            ("domains", self.domains), ("adjacency", self.adjacency), ("states", self.states),
-            ("history", self.history), ("vectors", self.vectors),
-            *((type(part).__name__, part) for part in self.parts),
-        )
-
-    def layout(self):
-        """Sizes in bytes of the structs that a dump of the tables is made of."""
-        return {
-            "node_t": sizeof(node_t), "node_cold_t": sizeof(node_cold_t), "edge_t": sizeof(edge_t),
-            "entity_t": sizeof(entity_t), "state_t": sizeof(state_t),
-        }
-
-    def dump(self, Draft draft not None):
-        """Adds all tables to a draft. The caller holds the writer's lock until the draft is written."""
-        for name, table in self._tables():
-            table.dump(draft, name)
-        draft.region("cold", self.cold_region)
-        draft.notes["graph"] = {"position": self.applied_position, "next_edge": self.next_edge}
-
-    def load(self, Image image not None):
-        """Takes over what `dump` added, while nobody else has this graph. ValueError, MemoryError, OSError."""
-        for name, table in self._tables():
-            table.load(image, name)
-        image.region("cold", self.cold_region)
-        noted = image.note("graph")
-        self.next_edge = noted["next_edge"]
-        self.applied_position = noted["position"]
 
     # Records.
 

@@ -346,7 +346,10 @@ cdef class Segment:
 
     def let_go(self) -> None:
         """Unmap it: its events are read elsewhere from now on. Nobody may be reading, nor begin to without the GIL."""
+        with nogil:
+            checking_begins()               # whoever is checking it in the background reads its bytes
         store_release_u32(&self.c_segment.unchecked, SEGMENT_GONE)
+        checking_ends()
         if self.mapping.c_mapping.fd >= 0:
             self.mapping.close()
 

@@ -1,4 +1,5 @@
-"""Checkpoints: the tables as one file that is mapped back. Knows their bytes, and how to doubt them; not when to write one.
+"""Checkpoints: the tables as one file that is mapped back. Knows their bytes, and how to doubt them; not when to
+write one.
 
 docs/format.md ("Checkpoint") has the layout. A checkpoint only saves time: whatever does not fit, the log is replayed.
 """
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from primecore import manifest
+from primecore import _snapshot, manifest
 from primecore._crc32c import crc32c
 from primecore._dedupe import Dedupe
 from primecore._image import PAGE_BYTES, Draft, Image
@@ -118,7 +119,7 @@ def layout(views: Views) -> dict[str, Any]:
     return {
         "byteorder": sys.byteorder,
         "pointer_bytes": struct.calcsize("P"),
-        "sizes": views.graph.layout(),
+        "sizes": _snapshot.layout(),
         "projections": {view.name: view.version for view in views.all()},
     }
 
@@ -126,7 +127,7 @@ def layout(views: Views) -> dict[str, Any]:
 def draft(views: Views, dedupe: Dedupe, saved: Saved) -> Draft:
     """The tables as sections. Nobody may write to them before the draft is written out."""
     sections = Draft()
-    views.graph.dump(sections)
+    _snapshot.dump(views.graph, sections)
     dedupe.dump(sections, "dedupe")
     for name, (version, position, data) in saved.items():
         sections.add_bytes(SAVED + name, data)
@@ -141,12 +142,14 @@ def write(
     facts: Callable[[], dict[str, Any]],
     durable: Callable[[int], None],
     still: contextlib.AbstractContextManager[Any],
+    *,
+    owner: bool,
 ) -> Written:
     """Write a checkpoint and take it into service; then older ones are removed.
 
-    `facts` has `store_uuid`, `position`, `mark` (of the event there) and `last_time_us`. `still` is held while the tables
-    are read, `durable(position)` waits until the log holds the position for good: only then the file gets its name.
-    Raises OSError, and what `durable` raises; then everything is as before.
+    `facts` has `store_uuid`, `position`, `mark` (of the event there) and `last_time_us`. `still` is held while the
+    tables are read, `durable(position)` waits until the log holds the position for good: only then the file gets its
+    name. Raises OSError, and what `durable` raises; then everything is as before.
     """
     folder = folder_of(directory)
     storage.make_directory(folder)
@@ -168,7 +171,7 @@ def write(
             storage.remove(temporary)
         raise
     storage.sync_directory(folder)
-    tidy(storage, directory, told["position"])
+    tidy(storage, directory, told["position"], owner=owner)
     return Written(path, told["position"], nbytes, copying)
 
 
@@ -191,13 +194,17 @@ def _whole_pages(nbytes: int) -> int:
     return (nbytes + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
 
 
-def tidy(storage: Storage, directory: str, keep: int) -> None:
-    """Remove checkpoints before `keep`, and files of attempts that were cut off. What cannot be removed stays."""
+def tidy(storage: Storage, directory: str, keep: int, *, owner: bool) -> None:
+    """Remove checkpoints before `keep`, and files of attempts that were cut off. What cannot be removed stays.
+
+    The owner of the store knows that what claims to come later is of another life of the log, and removes that too.
+    """
     folder = folder_of(directory)
     with contextlib.suppress(OSError):
         for name in storage.names(folder):
             stem = name.removesuffix(SUFFIX)
-            old = name.endswith(SUFFIX) and stem.isdigit() and int(stem) < keep
+            position = int(stem) if name.endswith(SUFFIX) and stem.isdigit() else keep
+            old = position < keep or (owner and position > keep)
             if old or (name.endswith(".tmp") and not _is_being_written(name)):
                 storage.remove(os.path.join(folder, name))
 
@@ -268,10 +275,9 @@ def _open(storage: Storage, path: str, store_uuid: str) -> Candidate:
     return Candidate(path, position, time_us, image, catalogue, text[body_bytes:], salt, begin, checking)
 
 
-def restore(
-    found: Candidate, last_position: int, mark: Callable[[int], str]
-) -> tuple[Views, Dedupe, Saved]:
-    """The tables of a checkpoint, every byte of them checked. Raises Refused with the reason where it is not to be used."""
+def restore(found: Candidate, last_position: int, mark: Callable[[int], str]) -> tuple[Views, Dedupe, Saved]:
+    """The tables of a checkpoint, every byte of them checked. Raises Refused with the reason where it is not to be
+    used."""
     if found.position > last_position:
         raise Refused(f"it holds position {found.position}, but the log ends at {last_position}")
     views, dedupe = Views(), Dedupe()
@@ -286,7 +292,7 @@ def restore(
             if name.startswith(SAVED):
                 noted = found.image.note(name)
                 saved[name.removeprefix(SAVED)] = (noted["version"], noted["position"], found.image.get(name))
-        views.graph.load(found.image)
+        _snapshot.load(views.graph, found.image)
         dedupe.load(found.image, "dedupe")
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, OSError) as error:
         raise Refused(f"its tables do not fit: {error}") from error

@@ -16,7 +16,8 @@ from primecore.storage import RealStorage, Storage
 
 
 def run(directory: str, storage: Storage) -> checkpoint.Written | None:
-    """Write a checkpoint of all that the log holds for good; None if there is one already. Raises PrimeError, OSError."""
+    """Write a checkpoint of all that the log holds for good; None if there is one already. Raises PrimeError,
+    OSError."""
     found, reasons = checkpoint.find(storage, directory)
     trusted = found.position if found is not None else 0
     with Log.open(directory, storage=storage, read_only=True, trusted_position=trusted) as log:
@@ -33,6 +34,7 @@ def run(directory: str, storage: Storage) -> checkpoint.Written | None:
             lambda: keeper.facts(log, tables.views) | {"last_time_us": time_us},
             lambda position: None,  # it is: the log promised so before its events were folded
             contextlib.nullcontext(),
+            owner=False,
         )
 
 

@@ -1,7 +1,7 @@
 """Compaction: sealed segments of the log become history files, which say the same in a fifth of the room.
 
-Knows segments, history files and the manifest; not when it runs. Any step may be the last one: what the manifest lists is
-there whole, what it does not list is removed by the next run, and no position is ever in neither.
+Knows segments, history files and the manifest; not when it runs. Any step may be the last one: what the manifest
+lists is there whole, what it does not list is removed by the next run, and no position is ever in neither.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def compact(
 ) -> Compacted:
     """Turn all sealed segments into history files. `pause(seconds)` is told how long each step took; True ends the run.
 
-    `let_go(position)` is called when the log's segments up to a position are not needed any more. Raises CorruptLog where
-    the log is damaged, OSError; then everything is as it was after the last whole file.
+    `let_go(position)` is called when the log's segments up to a position are not needed any more. Raises CorruptLog
+    where the log is damaged, OSError; then everything is as it was after the last whole file.
     """
     log.seal()
     tidy(storage, directory, log.known)
@@ -214,7 +214,8 @@ def _take_into_service(storage: Storage, directory: str, log: Log, job: Job, wri
         return known._replace(segments=kept, history=(*history, written))
 
     log.change_manifest(change)
-    # From here on they are not needed. If power loss brings them back, they are passed over, and removed by the next run.
+    # From here on they are not needed. If power loss brings them back, they are passed over, and removed by the next
+    # run.
     for segment in job.segments:
         _remove(storage, os.path.join(directory, "wal", segment_name(segment.base_position)))
     if job.former is not None:

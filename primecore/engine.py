@@ -42,7 +42,12 @@ class Engine:
     ) -> None:
         on_disk = settings.path is not None and storage is None
         storage = storage or RealStorage()
-        if on_disk and settings.path is not None and (settings.read_only or not settings.create) and not settings.path.is_dir():
+        if (
+            on_disk
+            and settings.path is not None
+            and (settings.read_only or not settings.create)
+            and not settings.path.is_dir()
+        ):
             raise StoreNotFound(
                 f"there is no store at {settings.path}",
                 hint="make one with `prime ingest FILE`, or name another with --data-dir",
@@ -65,9 +70,7 @@ class Engine:
         try:
             self._lock = threading.Lock()
             history = attach_history(storage, str(settings.path), self.log)
-            tables = open_tables(
-                self.log, found, reasons, self._lock, self._torn, self.log.wal.last_position, progress
-            )
+            tables = open_tables(self.log, found, reasons, self._lock, self._torn, self.log.wal.last_position, progress)
             self.views, self.pipeline, self.opening = tables.views, tables.pipeline, tables.report
             self.events = EventReader(self.log)
             self.runner = Runner(lambda: self.views.position, self.events.read)

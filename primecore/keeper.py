@@ -2,9 +2,10 @@
 
 Wiring, as the engine: it knows logs, views and checkpoints, and answers no question.
 
-Three ways lead to a checkpoint. `prime.checkpoint()` and closing write the tables out while writers wait. In the background
-a helper process (checkpointer.py) opens the store as a reader does, from the last checkpoint and what the log holds for
-good behind it, and writes out its own tables: the writer's are never copied while they change, and never stand still.
+Three ways lead to a checkpoint. `prime.checkpoint()` and closing write the tables out while writers wait. In the
+background a helper process (checkpointer.py) opens the store as a reader does, from the last checkpoint and what the
+log holds for good behind it, and writes out its own tables: the writer's are never copied while they change, and
+never stand still.
 """
 
 from __future__ import annotations
@@ -64,9 +65,11 @@ def open_tables(
     until: int,
     progress: Callable[[int], None] | None = None,
 ) -> Tables:
-    """The tables at position `until`: from the checkpoint if it holds, and from the log behind it. Raises CorruptLog."""
+    """The tables at position `until`: from the checkpoint if it holds, and from the log behind it. Raises
+    CorruptLog."""
     begun = time.perf_counter()
-    views, dedupe, saved = Views(), Dedupe(), {}
+    views, dedupe = Views(), Dedupe()
+    saved: checkpoint.Saved = {}
     if found is not None:
         try:
             views, dedupe, saved = checkpoint.restore(found, until, EventReader(log).mark)
@@ -80,9 +83,7 @@ def open_tables(
     note = checkpoint.describe(reasons)
     if note:
         warn(note)
-    return Tables(
-        views, pipeline, saved, OpeningReport(until, start, until - start, time.perf_counter() - begun, note)
-    )
+    return Tables(views, pipeline, saved, OpeningReport(until, start, until - start, time.perf_counter() - begun, note))
 
 
 def attach_history(storage: Storage, directory: str, log: Log) -> parquet.History:
@@ -140,6 +141,7 @@ class Keeper:
                     lambda: facts(self._log, self._tables.views),
                     self._wait_durable,
                     self._lock,
+                    owner=True,
                 )
                 self.position = written.position
         except OSError as error:

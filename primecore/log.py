@@ -467,9 +467,7 @@ def _find_for_reader(storage: Storage, directory: str, trusted_position: int) ->
         known = manifest.load(storage, directory)
         if known is None:
             raise _not_found(directory)
-        finder = Finder(
-            storage, directory, known, writable=False, written=False, trusted_position=trusted_position
-        )
+        finder = Finder(storage, directory, known, writable=False, written=False, trusted_position=trusted_position)
         try:
             wal = _reader_wal(finder)
         except FileNotFoundError:

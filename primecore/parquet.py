@@ -1,7 +1,8 @@
 """History files: sealed segments of the log as Parquet. Writing, proving and reading them by position; pyarrow is lazy.
 
-docs/format.md ("History") has the columns. A file says the same as the segments it replaces, to the byte of each payload:
-the log's hash chain, computed again from its rows, must come to what the manifest noted when the segments were sealed.
+docs/format.md ("History") has the columns. A file says the same as the segments it replaces, to the byte of each
+payload: the log's hash chain, computed again from its rows, must come to what the manifest noted when the segments
+were sealed.
 """
 
 from __future__ import annotations

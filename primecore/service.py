@@ -144,7 +144,8 @@ class Prime(Writes, Searches):
         """Writes all tables to a file, so that the next opening maps them back instead of replaying the log.
 
         Writers wait while the tables are copied, readers do not. Happens by itself, too (see `open`). Raises
-        InvalidArgument for a store that is in memory, read-only or empty; DiskFull, StorageFailure: then all is as before.
+        InvalidArgument for a store that is in memory, read-only or empty; DiskFull, StorageFailure: then all is as
+        before.
 
         >>> with primecore.open(path) as prime:
         ...     prime.add_node("person", {"name": "Alice"}, id="alice")
@@ -157,9 +158,9 @@ class Prime(Writes, Searches):
     def compact(self, *, codec: str = "zstd", gently: bool = False) -> CompactionReport:
         """Turns the closed segments of the log into Parquet files in `history/`, in about a fifth of the room.
 
-        `codec` is "zstd" or "snappy"; `gently` rests for as long as it works. Nothing else changes: history, events and replay read on from there. Crashes at any
-        point lose nothing. The segment that takes appends stays. Raises InvalidArgument, CorruptLog, DiskFull,
-        StorageFailure.
+        `codec` is "zstd" or "snappy"; `gently` rests for as long as it works. Nothing else changes: history, events
+        and replay read on from there. Crashes at any point lose nothing. The segment that takes appends stays. Raises
+        InvalidArgument, CorruptLog, DiskFull, StorageFailure.
 
         >>> with primecore.open(path) as prime:
         ...     prime.add_node("person", {"name": "Alice"}, id="alice")

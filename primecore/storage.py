@@ -53,7 +53,8 @@ class Storage(Protocol):
         """Create or replace the contents of a file (0600) and bring them to stable storage."""
 
     def write_parts(self, path: str, parts: Iterable[bytes | memoryview]) -> int:
-        """Create or replace the contents of a file (0600) by parts, one behind the other; gives its size. Not synced."""
+        """Create or replace the contents of a file (0600) by parts, one behind the other; gives its size. Not
+        synced."""
 
     def sync_file(self, path: str) -> None:
         """Bring what write_parts() wrote to stable storage."""

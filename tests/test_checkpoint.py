@@ -34,7 +34,9 @@ def grow(prime: Any, count: int, seed: int = 0) -> None:
     """Nodes, edges that come and go, a domain or two: tables of all kinds."""
     rng = random.Random(seed)
     for number in range(count):
-        node = prime.add_node(f"type{rng.randrange(3)}", {"n": number, "domain": rng.choice("abc")}, id=f"{seed}-{number}")
+        node = prime.add_node(
+            f"type{rng.randrange(3)}", {"n": number, "domain": rng.choice("abc")}, id=f"{seed}-{number}"
+        )
         if number > 2:
             other = prime.nodes(limit=1)[0].id
             edge = prime.add_edge(node, other, rng.choice(("knows", "likes")), weight=number, event_id=new_id())
@@ -58,7 +60,9 @@ def test_random_sequences_reopened_from_checkpoints_answer_as_the_fold(seed: int
             used += prime.opening.checkpoint_position > 0
             assert prime.opening.note == ""
             assert prime.opening.checkpoint_position + prime.opening.replayed == fold.position == prime.position
-            fold = feed_on(prime, fold, generator.events(rng.choice((0, 1, 30, 150))), rng.choice(("append", "ingest")), turn)
+            fold = feed_on(
+                prime, fold, generator.events(rng.choice((0, 1, 30, 150))), rng.choice(("append", "ingest")), turn
+            )
             if prime.position and rng.random() < 0.7:
                 assert prime.checkpoint().position == prime.position
                 fold = feed_on(prime, fold, generator.events(rng.choice((0, 5))), "append_many", turn)
@@ -292,6 +296,11 @@ def test_a_checkpoint_of_another_life_of_the_log() -> None:
             prime.append("note", "n", {})
         digest = prime.digest()
     opens_by_replay(copy, digest, "another event at position")
+    # The next one of this life takes its place, also where it comes earlier.
+    with open_on(copy) as prime:
+        prime.checkpoint()
+    with open_on(copy) as prime:
+        assert prime.opening.note == "" and prime.opening.replayed == 0
 
 
 def test_what_fell_back_is_told_in_one_line(

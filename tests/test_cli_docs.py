@@ -35,6 +35,8 @@ MEASURED |= {"path", "source", "report", "store_uuid", "source_uuid", "bytes", "
 MEASURED |= {"replayed_digest", "durable_position", "message"}
 MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 MEASURED |= {"file", "bytes", "paused_ms", "wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
+MEASURED |= {"file", "bytes", "paused_ms"}
+MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 
 
 def commands(group: LazyGroup = root, path: str = "prime") -> Iterator[tuple[str, PrimeCommand]]:

@@ -34,7 +34,9 @@ def fill(prime: Any, count: int, seed: int = 0) -> None:
     rng = random.Random(seed)
     for number in range(count):
         kind = rng.choice(("chat.line", "chat.mention", "sensor.read"))
-        prime.append(kind, f"stream:{rng.randrange(20)}", {"n": number, "t": "é" * rng.randrange(200)}, event_id=new_id())
+        prime.append(
+            kind, f"stream:{rng.randrange(20)}", {"n": number, "t": "é" * rng.randrange(200)}, event_id=new_id()
+        )
     prime.flush()
 
 
@@ -202,7 +204,7 @@ def compacted() -> tuple[MemoryStorage, list[Any], manifest.HistoryFile]:
 
 @pytest.mark.parametrize("what", ["missing", "cut", "damaged"])
 def test_a_history_file_that_is_not_what_it_was_refuses_writers(what: str) -> None:
-    storage, events, file = compacted()
+    storage, _events, file = compacted()
     path = parquet.path_of(STORE, file.name)
     if what == "missing":
         storage.remove(path)
@@ -408,3 +410,21 @@ def test_it_can_run_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert events_of(prime) == events
     known = manifest.load(RealStorage(), str(tmp_path / "s"))
     assert known is not None and parquet.verify(RealStorage(), str(tmp_path / "s"), known.history[0]) == ""
+
+
+# --- others read it
+
+
+def test_the_example_asks_duckdb_and_pandas(tmp_path: Path) -> None:
+    with primecore.open(tmp_path / "s", checkpoint_events=0) as prime:
+        prime.ingest(str(real_log("redb-history.jsonl.gz")))
+        turned = prime.compact().events
+        counts: dict[str, int] = {}
+        for event in prime.events(until=turned):
+            counts[event.event_type] = counts.get(event.event_type, 0) + 1
+    example = Path(__file__).resolve().parents[1] / "examples" / "query_history.py"
+    done = subprocess.run([sys.executable, str(example), str(tmp_path / "s")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    assert {line.split()[1]: int(line.split()[0].replace(",", "")) for line in lines} == counts
+    assert last.startswith("{") and ":" in last

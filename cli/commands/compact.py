@@ -22,8 +22,8 @@ WATCH_SECONDS = 5.0
 def command(settings: Settings, /, codec: str, gently: bool, watch: bool) -> None:
     """Turn closed segments of the log into Parquet files in history/, which take about a fifth of the room.
 
-    Nothing else changes: history, events and replay read on from there, and so can DuckDB, Polars or pandas. The segment
-    that takes appends stays as it is. A crash at any point loses nothing.
+    Nothing else changes: history, events and replay read on from there, and so can DuckDB, Polars or pandas. The
+    segment that takes appends stays as it is. A crash at any point loses nothing.
     """
     from primecore.cli import shapes
 
