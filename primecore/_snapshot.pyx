@@ -7,13 +7,14 @@ from primecore._graph cimport Graph
 from primecore._image cimport Draft, Image
 from primecore._records cimport edge_t, entity_t, node_cold_t, node_t
 from primecore._states cimport state_t
+from primecore._texts cimport text_t
 
 
 def layout() -> dict[str, int]:
     """Sizes in bytes of the structs that a dump of the tables is made of."""
     return {
         "node_t": sizeof(node_t), "node_cold_t": sizeof(node_cold_t), "edge_t": sizeof(edge_t),
-        "entity_t": sizeof(entity_t), "state_t": sizeof(state_t),
+        "entity_t": sizeof(entity_t), "state_t": sizeof(state_t), "text_t": sizeof(text_t),
     }
 
 

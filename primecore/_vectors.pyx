@@ -18,13 +18,15 @@ cdef class Vectors:
         self.texts = Texts()
 
     def dump(self, Draft draft not None, str name not None):
-        """Notes the space and the counts; which vectors are live stands in the entities' records."""
+        """Adds the texts, notes the space and the counts; which vectors are live stands in the entities' records."""
+        self.texts.dump(draft, f"{name}.texts")
         draft.notes[name] = {
             "dimensions": self.space_dimensions, "space": self.space, "shown": self.shown, "hidden": self.hidden,
         }
 
     def load(self, Image image not None, str name not None):
         """Takes over what `dump` noted."""
+        self.texts.load(image, f"{name}.texts")
         noted = image.note(name)
         self.space_dimensions = noted["dimensions"]
         self.space = noted["space"]

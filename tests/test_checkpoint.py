@@ -117,6 +117,23 @@ def test_what_follows_a_checkpoint_lands_in_the_same_tables() -> None:
     plain.close()
 
 
+def test_words_are_found_after_opening_from_one() -> None:
+    storage = MemoryStorage()
+    with open_on(storage) as prime:
+        grow(prime, 10)
+        prime.add_node("person", {"name": "Ada Lovelace"}, id="ada")
+        prime.append("prime.vector.stored", "vec:memo:1", {"embedding": [1.0, 2.0], "text": "a memo on engines"})
+        before = [prime.search("lovelace"), prime.search("engines")]
+        assert all(before)
+        prime.checkpoint()
+    with open_on(storage) as prime:
+        assert prime.opening.replayed == 0
+        assert [prime.search("lovelace"), prime.search("engines")] == before
+        prime.append("prime.vector.deleted", "vec:memo:1", {})
+        assert prime.search("engines") == []
+        assert prime.replay(verify=True).equal
+
+
 def test_event_ids_stay_taken() -> None:
     storage, event_id = MemoryStorage(), new_id()
     with open_on(storage) as prime:

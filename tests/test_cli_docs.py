@@ -36,6 +36,7 @@ MEASURED |= {"replayed_digest", "durable_position", "message"}
 MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 MEASURED |= {"file", "bytes", "paused_ms", "wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 MEASURED |= {"file", "bytes", "paused_ms"}
+MEASURED |= {"score", "parts", "file", "bytes", "paused_ms"}
 MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
 
 
