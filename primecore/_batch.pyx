@@ -6,10 +6,8 @@ from libc.stdlib cimport calloc, free, malloc
 from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t
 from primecore._pipeline cimport (
-    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space,
-    pending_slot_t, same_content, space_definition, text_of,
-    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_OK, STEP_UNREADABLE, Pipeline, is_default_space, pending_slot_t,
-    same_content, space_definition, text_of,
+    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, STEP_UNREADABLE, Pipeline,
+    is_default_space, pending_slot_t, same_content, space_definition, text_of,
 )
 from primecore._records cimport MAX_POSITION
 from primecore._wal cimport WAL_NO_ROOM, WAL_OK
