@@ -133,11 +133,6 @@ class MemoryStorage:
         self._change(directory, {name: _File(mapping)})
         return len(content)
 
-    def sync_file(self, path: str) -> None:
-        content = self._file(path).content
-        if isinstance(content, Mapping):
-            content.sync()
-
     def prepare(self, path: str, nbytes: int) -> None:
         if self.room_bytes is not None:
             if nbytes > self.room_bytes:

@@ -14,8 +14,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from primecore import _wal_control as control

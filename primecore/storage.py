@@ -56,9 +56,6 @@ class Storage(Protocol):
         """Create or replace the contents of a file (0600) by parts, one behind the other; gives its size. Not
         synced."""
 
-    def sync_file(self, path: str) -> None:
-        """Bring what write_parts() wrote to stable storage."""
-
     def prepare(self, path: str, nbytes: int) -> None:
         """Create a file of zeros whose room is allocated and synced. Leaves nothing behind when it fails."""
 
@@ -156,13 +153,6 @@ class RealStorage:
             for part in parts:
                 _write_all(fd, part)
             return os.fstat(fd).st_size
-        finally:
-            os.close(fd)
-
-    def sync_file(self, path: str) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
         finally:
             os.close(fd)
 
@@ -333,10 +323,6 @@ class FaultyStorage:
             self.inner.write_parts(path, whole[: len(whole) // 2])
             raise
         return self.inner.write_parts(path, whole)
-
-    def sync_file(self, path: str) -> None:
-        self.faults.check(path)
-        self.inner.sync_file(path)
 
     def prepare(self, path: str, nbytes: int) -> None:
         self.faults.check(path)
