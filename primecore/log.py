@@ -274,6 +274,7 @@ class Log:
             hint=f"events up to position {self.wal.durable_position} are safe; "
             "reading goes on; mend the disk, then open the store again",
         )
+
     @property
     def known(self) -> manifest.Manifest:
         """The manifest as this log last read or wrote it."""
