@@ -55,6 +55,8 @@ root = LazyGroup(
         "serve": Entry("primecore.cli.commands.serve", "Serve the store over HTTP"),
         "mcp": Entry("primecore.cli.commands.mcp", "Serve the store to an agent (Model Context Protocol)"),
         "install": Entry("primecore.cli.commands.install", "Tell an agent's program about prime mcp"),
+        "checkpoint": entry("checkpoint"),
+        "compact": entry("compact"),
     },
 )
 

@@ -36,6 +36,8 @@ from primecore.errors import (
 )
 from primecore.model import (
     BackupReport,
+    CheckpointReport,
+    CompactionReport,
     CrossDomain,
     Diagnosis,
     Diff,
@@ -53,6 +55,7 @@ from primecore.model import (
     Neighbor,
     Node,
     NodeChange,
+    OpeningReport,
     ParkedProjection,
     Path,
     Provenance,
@@ -79,6 +82,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackupReport",
+    "CheckpointReport",
+    "CompactionReport",
     "CorruptLog",
     "CrossDomain",
     "DataError",
@@ -107,6 +112,7 @@ __all__ = [
     "Node",
     "NodeChange",
     "NodeNotFound",
+    "OpeningReport",
     "OutcomeUnknown",
     "ParkedProjection",
     "Path",

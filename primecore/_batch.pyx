@@ -6,8 +6,8 @@ from libc.stdlib cimport calloc, free, malloc
 from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t
 from primecore._pipeline cimport (
-    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space,
-    pending_slot_t, same_content, space_definition, text_of,
+    STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, STEP_UNREADABLE, Pipeline,
+    is_default_space, pending_slot_t, same_content, space_definition, text_of,
 )
 from primecore._records cimport MAX_POSITION
 from primecore._wal cimport WAL_NO_ROOM, WAL_OK
@@ -105,7 +105,7 @@ cdef object known_id(Pipeline writer, event_t* event, event_t* events, dict give
         status = STEP_DUPLICATE if same_content(event, &events[first]) else STEP_CONFLICT
         event.position = events[first].position
         event.version = events[first].version
-    if status == STEP_CONFLICT:
+    if status == STEP_CONFLICT or status == STEP_UNREADABLE:
         raise writer.failure(status, event, None)
     if status == STEP_DUPLICATE:
         return event.position, event.version, event.event_id[:16], True

@@ -23,6 +23,7 @@ cdef enum step_status:
     STEP_NO_MEMORY = -23
     STEP_FULL = -24                 # the last position is taken
     STEP_DEGREE = -25               # an end of the edge has as many edges as a list can hold
+    STEP_UNREADABLE = -26           # event.position holds the event that has this id, and cannot be read
     # else a wal_status
 
 
@@ -40,6 +41,7 @@ cdef class Pipeline:
     cdef object log
     cdef object lock
     cdef object torn
+    cdef object history                     # rows that the first event of a duplicate was last read from
     cdef event_t* events
     cdef uint64_t* id_hashes
     cdef size_t* line_starts
@@ -59,6 +61,8 @@ cdef class Pipeline:
     cdef void prefetch_records(self, size_t count) noexcept nogil       # of the first events; hash_keys() came before
     cdef void prefetch_lists(self, event_t* event) noexcept nogil       # resolve() came before
     cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil
+    cdef int read_history(self, uint64_t position, event_t* out) noexcept nogil
+    cdef int history_event(self, uint64_t position, event_t* out) noexcept
     cdef uint32_t next_version(self, event_t* event) noexcept nogil
     cdef void note_version(self, event_t* event) noexcept nogil
     cdef int check_space(self, event_t* event) noexcept nogil

@@ -19,8 +19,9 @@ from primecore._jsontree cimport json_equal
 from primecore._literals cimport format_uuid
 from primecore._records cimport MAX_POSITION
 from primecore._refusal cimport refusal
+from primecore._rows cimport Rows
 from primecore._scan cimport decode_payload
-from primecore._wal cimport WAL_NO_ROOM, WAL_OK
+from primecore._wal cimport WAL_ABSENT, WAL_NO_ROOM, WAL_OK
 
 from primecore.errors import (
     EdgeNotFound,
@@ -152,18 +153,40 @@ cdef class Pipeline:
 
     cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil:
         cdef uint32_t cursor = 0, position
+        cdef int status
         cdef event_t first
         while True:
             position = self.dedupe.candidate(id_hash, &cursor)
             if position == 0:
                 return STEP_OK
-            if self.wal.read(position, &first) != WAL_OK or memcmp(first.event_id, event.event_id, 16) != 0:
+            status = self.wal.read(position, &first)
+            if status == WAL_ABSENT:
+                status = self.read_history(position, &first)
+            if status != WAL_OK:
+                event.position = position
+                return STEP_UNREADABLE
+            if memcmp(first.event_id, event.event_id, 16) != 0:
                 continue
             event.position = position
             event.version = first.version
             if first.erased or same_content(event, &first):
                 return STEP_DUPLICATE
             return STEP_CONFLICT
+
+    cdef int read_history(self, uint64_t position, event_t* out) noexcept nogil:
+        # Rare: an id that is taken, by an event that a history file has by now.
+        with gil:
+            return self.history_event(position, out)
+
+    cdef int history_event(self, uint64_t position, event_t* out) noexcept:
+        cdef Rows rows
+        try:
+            rows = self.log.rows(position)
+        except Exception:
+            return STEP_UNREADABLE
+        rows.read(position, out)
+        self.history = rows
+        return WAL_OK
 
     cdef uint32_t next_version(self, event_t* event) noexcept nogil:
         cdef uint64_t key = (<uint64_t>entity_kind(event.entity.data, event.entity.size) << 32) | event.entity_number
@@ -262,7 +285,7 @@ cdef class Pipeline:
                 status = self.find_duplicate(event, id_hash)
                 if status == STEP_DUPLICATE:
                     return event.position, event.version, event.event_id[:16], True
-                if status == STEP_CONFLICT:
+                if status == STEP_CONFLICT or status == STEP_UNREADABLE:
                     raise self.failure(status, event, None)
             if strict:
                 self.require_live(event)
@@ -358,6 +381,8 @@ cdef class Pipeline:
             format_uuid(event.event_id, text)
             where = f"{source}:{event.line}: " if event.line else ""
             return IdempotencyConflict(text[:36].decode(), event.position, where=where)
+        if status == STEP_UNREADABLE:
+            return self.log.unreadable(event.position)
         if status == STEP_DIMENSIONS:
             return self.wrong_dimensions(event, self.space_dimensions, source)
         if status == STEP_NO_MEMORY:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
 from primecore._event cimport slice_t
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Arena, Region
 
 
@@ -18,6 +19,18 @@ cdef class Texts:
     def used_bytes(self):
         """Bytes taken so far, freed blocks among them."""
         return self.arena.used_bytes + self.slots.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the texts to a draft."""
+        draft.arena(f"{name}.arena", self.arena)
+        draft.region(f"{name}.slots", self.slots)
+        draft.notes[name] = {"count": self.count}
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        image.arena(f"{name}.arena", self.arena)
+        image.region(f"{name}.slots", self.slots)
+        self.count = image.note(name)["count"]
 
     cdef uint32_t numbers(self) noexcept nogil:
         return <uint32_t>(self.slots.used_bytes // sizeof(text_t))

@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, event_t
+from primecore._image cimport Draft, Image
 from primecore._records cimport entity_t
 from primecore._shards cimport KeyTable
 from primecore._texts cimport Texts
@@ -15,6 +16,22 @@ cdef class Vectors:
     def __cinit__(self, KeyTable entities not None):
         self.entities = entities
         self.texts = Texts()
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the texts, notes the space and the counts; which vectors are live stands in the entities' records."""
+        self.texts.dump(draft, f"{name}.texts")
+        draft.notes[name] = {
+            "dimensions": self.space_dimensions, "space": self.space, "shown": self.shown, "hidden": self.hidden,
+        }
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` noted."""
+        self.texts.load(image, f"{name}.texts")
+        noted = image.note(name)
+        self.space_dimensions = noted["dimensions"]
+        self.space = noted["space"]
+        self.shown = noted["shown"]
+        self.hidden = noted["hidden"]
 
     cdef entity_t* entity(self, uint32_t number) noexcept nogil:
         return <entity_t*>self.entities.record(number)

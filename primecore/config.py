@@ -14,6 +14,7 @@ ImportFormat = Literal["prime", "mcp-memory", "allsource"]
 DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"
 FSYNC_INTERVAL_MS = 100
+CHECKPOINT_EVENTS = 50_000
 
 
 class Settings(NamedTuple):
@@ -25,6 +26,8 @@ class Settings(NamedTuple):
     fsync: Fsync
     fsync_interval_ms: int
     via_owner: bool = False
+    checkpoint_events: int = CHECKPOINT_EVENTS
+    compact: bool = False
 
 
 def settings(
@@ -35,6 +38,8 @@ def settings(
     fsync: str = "interval",
     fsync_interval_ms: int = FSYNC_INTERVAL_MS,
     via_owner: bool = False,
+    checkpoint_events: int = CHECKPOINT_EVENTS,
+    compact: bool = False,
 ) -> Settings:
     """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Raises InvalidArgument."""
     if fsync not in get_args(Fsync):
@@ -42,6 +47,8 @@ def settings(
     whole = isinstance(fsync_interval_ms, int) and not isinstance(fsync_interval_ms, bool)
     if not whole or not 1 <= fsync_interval_ms <= 60_000:
         raise InvalidArgument(f"fsync_interval_ms: expected an integer from 1 to 60000, found {fsync_interval_ms!r}")
+    if not isinstance(checkpoint_events, int) or isinstance(checkpoint_events, bool) or checkpoint_events < 0:
+        raise InvalidArgument(f"checkpoint_events: expected an integer from 0 on, found {checkpoint_events!r}")
     if path is None:
         path = os.environ.get("PRIME_DATA_DIR") or DEFAULT_DIRECTORY
     where = None if path == MEMORY else Path(path).expanduser().absolute()
@@ -49,4 +56,13 @@ def settings(
         raise InvalidArgument("read_only: a store in memory has no other process to read it")
     if via_owner and read_only:
         raise InvalidArgument("via_owner: writes are handed to the owner, and a read_only store takes none")
-    return Settings(where, read_only, create, fsync, fsync_interval_ms, via_owner)  # type: ignore[arg-type]  # checked above
+    return Settings(
+        where,
+        read_only,
+        create,
+        fsync,  # type: ignore[arg-type]  # checked above
+        fsync_interval_ms,
+        via_owner,
+        checkpoint_events,
+        compact,
+    )

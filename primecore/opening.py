@@ -16,6 +16,8 @@ def open(
     create: bool = True,
     fsync: str = "interval",
     fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
+    checkpoint_events: int = config.CHECKPOINT_EVENTS,
+    compact: bool = False,
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
@@ -23,7 +25,9 @@ def open(
     writes to it. `read_only` takes no lock, never changes a byte, and follows what the owner appends. `via_owner` hands
     writes to the owner, and becomes the owner where there is none. `fsync` says when appends reach stable storage:
     "interval" (every `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system
-    likes).
+    likes). `checkpoint_events` says how many events have to come before closing writes a checkpoint by itself (a large
+    store waits for more, one sixteenth of all); 0: never. With `compact`, closed segments of the log become Parquet in
+    the background (see `Prime.compact`).
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -38,6 +42,8 @@ def open(
         fsync=fsync,
         fsync_interval_ms=fsync_interval_ms,
         via_owner=via_owner,
+        checkpoint_events=checkpoint_events,
+        compact=compact,
     )
     if not settings.via_owner or settings.path is None:
         return Prime(settings)

@@ -28,6 +28,8 @@ PROMISED = {
     "as_of": ["events", "position", "ns", "p50_ratio", "graveyard_bytes"],
     "http_face": ["bare", "route", "neighbors_p50_over_bare", "stats_p50_over_route", "events_1", "events_1000"],
     "mcp_face": ["nothing", "prime_neighbors", "neighbors_p50_ratio"],
+    "checkpoint": ["replay", "checkpoint", "open_ratio", "query_ms_checkpoint", "query_ms_python_sqlite3"],
+    "compaction": ["sizes", "neighbors_ns"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 
