@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from primecore import service
+from primecore import opening
 from primecore.errors import StoreLocked
 from primecore.service import Prime
 
@@ -19,9 +19,9 @@ class Opened(NamedTuple):
 def open_to_share(path: str | None) -> Opened:
     """Opens a store to write; where another process owns it, to read what is there. Raises what open() does."""
     try:
-        return Opened(service.open(path), "")
+        return Opened(opening.open(path), "")
     except StoreLocked as locked:
-        prime = service.open(path, read_only=True)
+        prime = opening.open(path, read_only=True)
         return Opened(
             prime,
             f"{locked.message}. This process reads what was there at position {prime.position:,}, when it started; "
