@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,7 @@ from primecore._pipeline import Pipeline
 from primecore.config import Settings
 from primecore.errors import InvalidArgument, PrimeError
 from primecore.log import Log
+from primecore.manifest import HistoryFile
 from primecore.model import CheckpointReport, CompactionReport, OpeningReport
 from primecore.projections.runner import Runner, Views
 from primecore.storage import Storage
@@ -88,7 +90,13 @@ def open_tables(
 
 def attach_history(storage: Storage, directory: str, log: Log) -> parquet.History:
     """Let a log read what became history."""
-    history = parquet.History(storage, directory, lambda: log.known.history)
+    log_of = weakref.ref(log)
+
+    def known() -> tuple[HistoryFile, ...]:
+        log = log_of()
+        return log.known.history if log is not None else ()
+
+    history = parquet.History(storage, directory, known)
     log.history = history
     return history
 
@@ -181,19 +189,18 @@ class Keeper:
 
     def start(self) -> None:
         """Look now and then whether a checkpoint is due; first check what opening took on trust."""
-        self._thread = threading.Thread(target=self._run, name="prime-keeper", daemon=True)
+        arguments = (weakref.ref(self), self._log, self._stop)
+        self._thread = threading.Thread(target=_run, args=arguments, name="prime-keeper", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
-        with contextlib.suppress(PrimeError):
-            self._log.check_trusted(self._stop.is_set)
-        while not self._stop.wait(LOOK_SECONDS):
-            if self._helper is None and self._due(MEANWHILE_TIMES, MEANWHILE_PART):
-                self._begin()
-            elif self._helper is not None and self._helper.poll() is not None:
-                self._end(self._helper.returncode)
-            if self.settings.compact and self._log.wal.status == "ok":
-                self._compact_meanwhile()
+    def turn(self) -> None:
+        """Do what is due now."""
+        if self._helper is None and self._due(MEANWHILE_TIMES, MEANWHILE_PART):
+            self._begin()
+        elif self._helper is not None and self._helper.poll() is not None:
+            self._end(self._helper.returncode)
+        if self.settings.compact and self._log.wal.status == "ok":
+            self._compact_meanwhile()
 
     def _compact_meanwhile(self) -> None:
         try:
@@ -254,6 +261,18 @@ class Keeper:
                 self.checkpoint()
             except Exception as error:
                 warn(f"no checkpoint was written while closing {self.settings.path}: {error}")
+
+
+def _run(reference: weakref.ref[Keeper], log: Log, stop: threading.Event) -> None:
+    # Holds no keeper while it waits: a store that was let go of without closing goes, with all its tables.
+    with contextlib.suppress(PrimeError):
+        log.check_trusted(stop.is_set)
+    while not stop.wait(LOOK_SECONDS):
+        keeper = reference()
+        if keeper is None:
+            return
+        keeper.turn()
+        del keeper
 
 
 def facts(log: Log, views: Views) -> dict[str, Any]:

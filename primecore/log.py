@@ -205,12 +205,7 @@ class Log(Followed):
         if not create and not storage.is_directory(directory):
             raise not_found(directory)
         storage.make_directory(directory)
-        kind = storage.filesystem(directory)
-        if kind in NETWORK_FILESYSTEMS and not force:
-            raise StorageFailure(
-                f"{directory} is on a network file system ({kind})",
-                hint="such systems lose locks and syncs: use a local disk, or force it",
-            )
+        kind = _kind_of(storage, directory, force)
         # Where each append waits for the disk, pwrite is the faster way: the first write to a mapped page after a sync
         # has the file system journal it, and fdatasync then waits for the journal too (ext4: 1.5 times as long).
         written = backend == "pwrite" or (
@@ -479,8 +474,12 @@ class Log(Followed):
         if not getattr(self, "_closed", True) and self.path and not self.read_only:
             warnings.warn(f"the log of {self.path} was not closed", ResourceWarning, stacklevel=2)
 
-    def _check(self) -> None:
-        if self.wal.forked:
-            raise forked()
-        if self._closed:
-            raise StoreClosed("the store was closed")
+
+def _kind_of(storage: Storage, directory: str, force: bool) -> str:
+    kind = storage.filesystem(directory)
+    if kind in NETWORK_FILESYSTEMS and not force:
+        raise StorageFailure(
+            f"{directory} is on a network file system ({kind})",
+            hint="such systems lose locks and syncs: use a local disk, or force it",
+        )
+    return kind

@@ -6,8 +6,9 @@ from primecore import _wal_control as control
 from primecore import live, manifest
 from primecore._live import Live
 from primecore._wal import Wal
+from primecore.errors import StoreClosed
 from primecore.finder import Finder
-from primecore.refusals import failure, not_found
+from primecore.refusals import failure, forked, not_found
 from primecore.storage import Storage
 
 
@@ -21,9 +22,13 @@ class Followed:
     generation: int
     _finder: Finder | None
     _live_identity: int
+    _closed: bool
 
     def _check(self) -> None:
-        raise NotImplementedError
+        if self.wal.forked:
+            raise forked()
+        if self._closed:
+            raise StoreClosed("the store was closed")
 
     @property
     def durable_position(self) -> int:
