@@ -73,11 +73,15 @@ class Engine:
         try:
             self._lock = threading.Lock()
             history = attach_history(storage, str(settings.path), self.log)
-            tables = open_tables(self.log, found, reasons, self._lock, self._torn, self.log.wal.last_position, progress)
+            # Nothing that an engine holds may hold the engine: its address space goes with the last reference.
+            method = weakref.WeakMethod(self._torn)
+            last = self.log.wal.last_position
+            tables = open_tables(self.log, found, reasons, self._lock, lambda: _call(method), last, progress)
             self.views, self.pipeline, self.opening = tables.views, tables.pipeline, tables.report
+            views = self.views
             self.events = EventReader(self.log)
             self.follow = self._following()
-            self.runner = Runner(lambda: self.views.position, self.events.read)
+            self.runner = Runner(lambda: views.position, self.events.read)
             self.runner.saved = tables.saved
             self.keeper = Keeper(settings, storage, self.log, history, tables, self.runner, self._lock)
             if on_disk and not settings.read_only:
@@ -288,6 +292,12 @@ class Engine:
             self.views.graph.close()
             self.log.close()
         _open_engines.discard(self)
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    call = method()
+    if call is not None:
+        call()
 
 
 def digest_of(views: Views) -> str:
