@@ -39,6 +39,8 @@ from primecore.errors import (
 )
 from primecore.model import (
     BackupReport,
+    CheckpointReport,
+    CompactionReport,
     CrossDomain,
     Diagnosis,
     Diff,
@@ -56,6 +58,7 @@ from primecore.model import (
     Neighbor,
     Node,
     NodeChange,
+    OpeningReport,
     ParkedProjection,
     Path,
     Provenance,
@@ -83,6 +86,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackupReport",
+    "CheckpointReport",
+    "CompactionReport",
     "CorruptLog",
     "CrossDomain",
     "DataError",
@@ -112,6 +117,7 @@ __all__ = [
     "Node",
     "NodeChange",
     "NodeNotFound",
+    "OpeningReport",
     "OutcomeUnknown",
     "ParkedProjection",
     "Path",

@@ -6,6 +6,7 @@ from primecore._buffers cimport scratch_reset
 from primecore._event cimport event_t
 from primecore._json cimport SCAN_OK
 from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline
+from primecore._rows cimport Rows
 from primecore._scan cimport decode_trusted
 
 
@@ -14,26 +15,41 @@ def replay(Pipeline writer not None, uint64_t until, progress=None, latest_us=No
 
     `progress(position)` hears of it now and then. Raises CorruptLog where the log does not hold what it promises.
     """
+    writer.wal.pin()
+    try:
+        with writer.lock:
+            replay_all(writer, until, progress, INT64_MAX if latest_us is None else latest_us)
+    finally:
+        writer.wal.unpin()
+
+
+cdef int replay_all(Pipeline writer, uint64_t until, progress, int64_t latest) except -1:
     cdef uint64_t position = writer.graph.applied_position + 1
-    cdef int64_t latest = INT64_MAX if latest_us is None else latest_us
     cdef size_t count, scanned
     cdef int status
-    with writer.lock:
-        while position <= until:
-            with nogil:
-                scratch_reset(&writer.scratch)
-                count = SLICE if until - position + 1 > SLICE else <size_t>(until - position + 1)
+    cdef Rows rows = None           # what of the log has become history
+    cdef uint64_t in_log = writer.log.first_position
+    while position <= until:
+        if (rows is None or position > rows.last) and position < in_log:
+            rows = writer.log.rows(position)
+        with nogil:
+            scratch_reset(&writer.scratch)
+            count = SLICE if until - position + 1 > SLICE else <size_t>(until - position + 1)
+            if rows is not None and position <= rows.last:
+                scanned = rows.scan(position, writer.events, <uint32_t>count)
+            else:
                 scanned = writer.wal.scan(position, writer.events, <uint32_t>count)
-                count = scanned if latest == INT64_MAX else keep_until(writer.events, scanned, latest)
-                status = replay_slice(writer, count)
-            if scanned == 0 or status != STEP_OK:
-                raise writer.log.unreadable(position)
-            writer.fold(writer.events, count)
-            position += scanned
-            if progress is not None and (position & 0x3FFF) < SLICE:
-                progress(position - 1)
-        writer.space_dimensions = writer.graph.vectors.space_dimensions
-        writer.graph.reclaim()
+            count = scanned if latest == INT64_MAX else keep_until(writer.events, scanned, latest)
+            status = replay_slice(writer, count)
+        if scanned == 0 or status != STEP_OK:
+            raise writer.log.unreadable(position)
+        writer.fold(writer.events, count)
+        position += scanned
+        if progress is not None and (position & 0x3FFF) < SLICE:
+            progress(position - 1)
+    writer.space_dimensions = writer.graph.vectors.space_dimensions
+    writer.graph.reclaim()
+    return 0
 
 
 cdef size_t keep_until(event_t* events, size_t count, int64_t latest_us) noexcept nogil:

@@ -247,6 +247,13 @@ _WRITES = (
         (
             Field("model", "string", "hashing, wordllama or package.module:name, else the store's embedder"),
             Field("drop", "boolean", "lose vectors that have no text, instead of refusing", default=False),
+    Operation("checkpoint", "Write the tables out, so that the next opening need not replay the log", (), True),
+    Operation(
+        "compact",
+        "Turn closed segments of the log into Parquet files",
+        (
+            Field("codec", "string", "how the files are compressed", default="zstd", choices=("zstd", "snappy")),
+            Field("gently", "boolean", "rest for as long as it works", default=False),
         ),
         True,
     ),

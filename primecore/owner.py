@@ -23,7 +23,7 @@ from primecore.model import Receipt
 if TYPE_CHECKING:
     import socket
 
-CALLS = ("flush", "embed", "reembed")
+CALLS = ("flush", "embed", "reembed", "checkpoint", "compact")
 """Methods of `primecore.Prime` that other processes may have called here: maintenance. Arguments and results are plain
 values, paths (made absolute by the sender where they are PathLike), and what model.py defines."""
 CONNECTIONS = 128

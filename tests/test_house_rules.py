@@ -31,13 +31,14 @@ FLOOR_NAMES = ("words", "compiled ground", "over the ground", "views", "engine",
 FLOORS: list[tuple[str, int]] = [
     (r"primecore\.(errors|model|config|exactjson)", WORDS),
     (r"primecore\._\w+", GROUND),
-    (r"primecore\.(codec|storage|memory_storage|log|segments|manifest|finder|recovery|lock)", OVER_GROUND),
+    (r"primecore\.(codec|storage|memory_storage|log|logreader|refusals|segments|manifest|finder)", OVER_GROUND),
+    (r"primecore\.(recovery|lock|parquet)", OVER_GROUND),
     (r"primecore\.(checking|newstore|salvaging|copies|diagnosis)", OVER_GROUND),
     (r"primecore\.(live|address|frames|channel)", OVER_GROUND),
     (r"primecore\.embedders(\..+)?", OVER_GROUND),
-    (r"primecore\.(projections(\..+)?|parquet|checkpoint)", VIEWS),
-    (r"primecore\.(engine|follower)", ENGINE),
-    (r"primecore\.(service|operations|ingest|writes|searches|embeds|care|transfer|past(\..+)?)", SERVICE),
+    (r"primecore\.(projections(\..+)?|compaction|checkpoint)", VIEWS),
+    (r"primecore\.(engine|follower|keeper|checkpointer)", ENGINE),
+    (r"primecore\.(service|operations|ingest|writes|searches|alike|embeds|care|transfer|past(\..+)?)", SERVICE),
     (r"primecore\.(owner|via_owner|opening)", SERVICE),
     (r"primecore\.bench(\..+)?", SERVICE),  # a user of the public API that ships with it
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces
