@@ -1,4 +1,4 @@
-"""What is alike: checks a question, finds the vector that it stands for, asks the index. Knows no store and no writes."""
+"""What is alike: checks a question, finds the vector it stands for, asks the index. Knows no store and no writes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ Look = Callable[[Callable[[], list[Hit]]], list[Hit]]
 
 
 class Source(NamedTuple):
-    """Whose vectors are asked: those of now or of the past, what embeds a text as they were, how to look at one
-    position."""
+    """Whose vectors are asked, of now or of the past; what embeds a text as they were; a look at one position."""
 
     vectors: VectorIndex
     embedded: Callable[[list[str]], list[Any]]

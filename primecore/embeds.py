@@ -213,9 +213,8 @@ class Embeds(Writes):
         """
         self._engine.check()
         filters = Filters(type, domain, label, prefix, properties, metadata)
-        return alike(
-            Source(self._vectors, self._embedded, self._engine.one_look), (query, id, text, vector), k, min_score, filters
-        )
+        source = Source(self._vectors, self._embedded, self._engine.one_look)
+        return alike(source, (query, id, text, vector), k, min_score, filters)
 
     # Models.
 

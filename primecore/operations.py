@@ -247,6 +247,9 @@ _WRITES = (
         (
             Field("model", "string", "hashing, wordllama or package.module:name, else the store's embedder"),
             Field("drop", "boolean", "lose vectors that have no text, instead of refusing", default=False),
+        ),
+        True,
+    ),
     Operation("checkpoint", "Write the tables out, so that the next opening need not replay the log", (), True),
     Operation(
         "compact",

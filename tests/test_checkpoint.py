@@ -42,6 +42,8 @@ def grow(prime: Any, count: int, seed: int = 0) -> None:
             edge = prime.add_edge(node, other, rng.choice(("knows", "likes")), weight=number, event_id=new_id())
             if rng.random() < 0.3:
                 prime.delete_edge(edge)
+        if rng.random() < 0.3:
+            prime.embed(node, [rng.uniform(-1, 1) for _ in range(4)], text=f"text of {number}", metadata={"n": number})
         if rng.random() < 0.1:
             prime.delete_node(node)
         if rng.random() < 0.2:
