@@ -8,7 +8,7 @@ from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
 from primecore.cli.options import Settings, as_of, at_option, open_store
 
-EXAMPLES = ["prime stats", "prime stats --json", "prime stats --at 1000"]
+EXAMPLES = ["prime stats", "prime stats --json", "prime stats --at 3"]
 
 
 @click.command("stats", cls=PrimeCommand, examples=EXAMPLES)
