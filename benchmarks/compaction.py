@@ -31,6 +31,7 @@ def sizes(folder: Path, fill: Callable[[Any], None]) -> dict[str, float]:
             prime.flush()
             report = prime.compact(codec=codec)
             found["log_bytes"] = report.bytes_before
+            found["vector_bytes"] = report.vector_bytes
             found[f"{codec}_bytes"] = report.bytes_after
             found[f"{codec}_saved"] = 1 - report.bytes_after / report.bytes_before if report.bytes_before else 0.0
             found[f"{codec}_events_per_second"] = report.events / report.seconds

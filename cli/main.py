@@ -38,6 +38,7 @@ root = LazyGroup(
     entries={
         "ingest": entry("ingest"),
         "query": Entry("primecore.cli.commands.query", "Ask about nodes, edges, neighbours, paths, meaning"),
+        "context": entry("context"),
         "events": entry("events"),
         "timeline": entry("timeline"),
         "diff": entry("diff"),

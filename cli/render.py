@@ -43,6 +43,9 @@ class Column(NamedTuple):
     name: str
     kind: str = "word"
 
+BAR_CELLS = 8
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
 
 def for_people() -> bool:
     """Whether stdout is a terminal."""
@@ -212,3 +215,9 @@ def _print(drawn: Table, least: int) -> None:
     console = Console(color_system=colours, highlight=False, emoji=False, markup=False)
     console.width = max(console.width, least)
     console.print(drawn, crop=False)
+
+
+def bar(share: float, score: float) -> str:
+    """A score beside a bar, whose whole length is the best score's."""
+    eighths = max(1, round(share * BAR_CELLS * 8))
+    return f"{score:6.2f} " + EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip()

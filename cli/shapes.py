@@ -12,6 +12,7 @@ from primecore.model import (
     BackupReport,
     CheckpointReport,
     CompactionReport,
+    Context,
     CrossDomain,
     Diagnosis,
     Diff,
@@ -130,6 +131,17 @@ def subgraph(position: int, found: Subgraph) -> Shape:
 def search(query: str, position: int, hits: Iterable[Hit]) -> Shape:
     """What a search found, the best first."""
     return {"query": query, "position": position, "hits": [it._asdict() for it in hits]}
+
+
+def recall(query: str, position: int, hits: Iterable[Hit]) -> Shape:
+    """What a recall found, the best first."""
+    found = [{**it._asdict(), "edges": [edge._asdict() for edge in it.edges]} for it in hits]
+    return {"query": query, "position": position, "hits": found}
+
+
+def context(query: str, it: Context) -> Shape:
+    """A block for a prompt."""
+    return {"query": query, **it._asdict(), "ids": list(it.ids)}
 
 
 def similar(position: int, found: Iterable[Hit]) -> Shape:

@@ -3,6 +3,10 @@
 from primecore._pipeline import Pipeline, _Answer, _Prepared
 
 def append_many(
-    writer: Pipeline, prepared: list[_Prepared], expected_versions: list[int | None], strict: list[bool] | None = None
+    writer: Pipeline,
+    prepared: list[_Prepared],
+    expected_versions: list[int | None],
+    strict: list[bool] | None = None,
+    live: list[bytes] | None = None,
 ) -> list[_Answer]: ...
 def knows_id(writer: Pipeline, event_id: bytes) -> bool: ...

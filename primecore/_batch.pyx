@@ -1,10 +1,11 @@
 # Batches: events that are logged and folded whole or not at all. Everything is checked before anything is logged.
 
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from primecore._buffers cimport scratch_reset
-from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t
+from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t, slice_t
 from primecore._pipeline cimport (
     STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, STEP_UNREADABLE,
     Pipeline, is_default_space, pending_slot_t, same_content, text_of,
@@ -20,11 +21,13 @@ cdef enum:
     BATCH_OVERHEAD_BYTES = 4096     # the commit record, and room to spare
 
 
-def append_many(Pipeline writer not None, list prepared not None, list expected_versions not None, list strict=None):
+def append_many(Pipeline writer not None, list prepared not None, list expected_versions not None, list strict=None,
+                list live=None):
     """Appends a batch whole or not at all; returns for each event what append() returns.
 
     Raises LimitExceeded over MAX_BATCH_BYTES, and for any event what append() raises, with nothing appended. What an
-    event changes must be live before the batch where `strict`, a list of bool, says so.
+    event changes must be live before the batch where `strict`, a list of bool, says so, and the nodes whose ids are in
+    `live`.
     """
     cdef size_t count = <size_t>len(prepared)
     cdef event_t* events
@@ -37,6 +40,8 @@ def append_many(Pipeline writer not None, list prepared not None, list expected_
         with writer.lock:
             scratch_reset(&writer.scratch)
             try:
+                for key in live or ():
+                    writer.require_node(slice_t(PyBytes_AS_STRING(<bytes?>key), <uint32_t>len(<bytes>key)))
                 return append_batch(writer, events, prepared, expected_versions, strict)
             finally:
                 writer.generation += 1

@@ -76,7 +76,7 @@ cdef class Graph:
         self.parts.append(part)
 
     def close(self):
-        """Settles open lazy results: nothing may point into the tables when they go."""
+        """Settles open lazy results, and lets go of the parts, which hold the graph: nothing is folded any more."""
         self.freeze_open()
         self.parts.clear()              # some of them hold the graph
 

@@ -12,6 +12,7 @@ from libc.string cimport memchr, memcmp, memset
 
 from primecore._buffers cimport scratch_free, scratch_init, scratch_t
 from primecore._event cimport MAX_DEPTH, MAX_ENTITY_ID_BYTES, NONE32, slice_t
+from primecore._graph cimport Graph
 from primecore._json cimport JSON_NONE, next_member, parser_open, parser_t, unescape, walk_value
 from primecore._lexical cimport SUBJECT_NODE, Lexical, rw_lock_leave, rw_lock_read
 from primecore._postings cimport Postings, clause_t, document_t, filter_t, hit_t, posting_t, term_t
@@ -22,7 +23,6 @@ from primecore.model import Hit
 
 
 cdef enum:
-    WINDOW = 2048
     GROUP = 16                      # sums that are compared together
     MAX_CLAUSES = 1024
 
@@ -31,25 +31,6 @@ cdef enum clause_kind:
     WORD = 0
     PREFIX = 1
     STEM = 2
-
-
-cdef struct phrase_t:
-    uint32_t* terms
-    uint32_t count
-
-
-cdef struct search_t:
-    clause_t* clauses
-    uint32_t clause_count
-    phrase_t* phrases
-    uint32_t phrase_count
-    filter_t filter
-    hit_t* hits                     # a heap: the worst first
-    uint32_t hit_count
-    uint32_t room
-    char worst_id[MAX_ENTITY_ID_BYTES]      # of the worst hit: many documents score alike
-    uint32_t worst_size
-    double sums[WINDOW]
 
 
 cdef struct terms_t:
@@ -279,9 +260,9 @@ cdef void rank(Lexical index, search_t* search) noexcept nogil:
 
 # What is handed out, with the GIL held and nothing folded since.
 
-cdef object own_text(Lexical index, uint32_t node):
+cdef object own_text(Graph graph, uint32_t node):
     # What a node says of itself: its property `text`, else its name.
-    cdef slice_t properties = index.graph.states.properties(index.graph.node(node).state, NODE_HEADER)
+    cdef slice_t properties = graph.states.properties(graph.node(node).state, NODE_HEADER)
     cdef slice_t key, text
     cdef slice_t found = slice_t(NULL, 0)
     cdef scratch_t scratch
@@ -354,7 +335,7 @@ cdef tuple made_hit(Lexical index, search_t* search, hit_t* hit, list names, bin
     if text.size:
         shown = PyUnicode_DecodeUTF8(text.data, text.size, NULL)
     else:
-        shown = own_text(index, document.subject) if document.kind == SUBJECT_NODE else None
+        shown = own_text(index.graph, document.subject) if document.kind == SUBJECT_NODE else None
     return Hit(id_of(index, hit.document), hit.score, shown, about.data[:about.size] if about.size else None, parts), strings
 
 

@@ -3,9 +3,9 @@
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 
 from primecore._buffers cimport scratch_reset
-from primecore._event cimport event_t
+from primecore._event cimport CODE_SPACE_DEFINED, event_t
 from primecore._json cimport SCAN_OK
-from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline
+from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space
 from primecore._rows cimport Rows
 from primecore._scan cimport decode_trusted
 
@@ -26,9 +26,11 @@ def replay(Pipeline writer not None, uint64_t until, progress=None, latest_us=No
 cdef int replay_all(Pipeline writer, uint64_t until, progress, int64_t latest) except -1:
     cdef uint64_t position = writer.graph.applied_position + 1
     cdef size_t count, scanned
+    cdef event_t definition
     cdef int status
     cdef Rows rows = None           # what of the log has become history
     cdef uint64_t in_log = writer.log.first_position
+    definition.position = 0
     while position <= until:
         if (rows is None or position > rows.last) and position < in_log:
             rows = writer.log.rows(position)
@@ -39,10 +41,17 @@ cdef int replay_all(Pipeline writer, uint64_t until, progress, int64_t latest) e
                 scanned = rows.scan(position, writer.events, <uint32_t>count)
             else:
                 scanned = writer.wal.scan(position, writer.events, <uint32_t>count)
-            count = scanned if latest == INT64_MAX else keep_until(writer.events, scanned, latest)
+            count = scanned if latest == INT64_MAX else keep_until(
+                writer.events, scanned, latest, NULL if writer.graph.vectors.space else &definition
+            )
             status = replay_slice(writer, count)
         if scanned == 0 or status != STEP_OK:
             raise writer.log.unreadable(position)
+        if definition.position:
+            # It says what vectors are, not when: those that are earlier than it need it, too.
+            if decode_trusted(&definition, &writer.scratch) == SCAN_OK:
+                writer.graph.vectors.define_space(&definition)
+            definition.position = 0
         writer.fold(writer.events, count)
         position += scanned
         if progress is not None and (position & 0x3FFF) < SLICE:
@@ -52,9 +61,14 @@ cdef int replay_all(Pipeline writer, uint64_t until, progress, int64_t latest) e
     return 0
 
 
-cdef size_t keep_until(event_t* events, size_t count, int64_t latest_us) noexcept nogil:
+cdef size_t keep_until(event_t* events, size_t count, int64_t latest_us, event_t* definition) noexcept nogil:
+    # `definition`: where the first definition of the space goes if it is later; NULL where one was met already.
     cdef size_t i, kept = 0
     for i in range(count):
+        if definition != NULL and events[i].code == CODE_SPACE_DEFINED and is_default_space(&events[i]):
+            if events[i].time_us > latest_us:
+                definition[0] = events[i]
+            definition = NULL
         if events[i].time_us <= latest_us:
             events[kept] = events[i]
             kept += 1

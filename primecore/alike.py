@@ -11,15 +11,15 @@ from primecore.model import Hit
 from primecore.projections.vectors import Filters, VectorIndex, float32
 from primecore.writes import check_count
 
-Look = Callable[[Callable[[], list[Hit]]], list[Hit]]
+Look = Callable[[Callable[[], Any]], Any]
 
 
 class Source(NamedTuple):
-    """Whose vectors are asked, of now or of the past; what embeds a text as they were; a look at one position."""
+    """Whose vectors are asked, of now or of the past; what embeds a text as they were; how one position is seen."""
 
     vectors: VectorIndex
     embedded: Callable[[list[str]], list[Any]]
-    one_look: Look
+    look: Look
 
 
 def alike(
@@ -42,7 +42,7 @@ def alike(
     if numbers is None:
         return []
     if filters.by_nodes:
-        return source.one_look(lambda: vectors.nearest(numbers, k, least, filters, own))
+        return source.look(lambda: vectors.nearest(numbers, k, least, filters, own))
     return vectors.nearest(numbers, k, least, filters, own)
 
 

@@ -22,17 +22,22 @@ from primecore.manifest import HistoryFile, Manifest, SealedSegment
 from primecore.storage import Storage
 
 FILE_LOG_BYTES = 128 << 20  # about what one file replaces
+VECTOR_STORED = b"prime.vector.stored"
 SMALL_LOG_BYTES = 32 << 20  # the last file is written anew with what follows while it replaces less than this
 
 
 class Compacted(NamedTuple):
-    """What one run did. Bytes are those of records and of Parquet files, of the segments that were turned now."""
+    """What one run did. Bytes are those of records and of Parquet files, of the segments that were turned now.
+
+    `vector_bytes` are those of payloads that hold vectors, which hardly compress: a part of the bytes before.
+    """
 
     files: int
     segments: int
     events: int
     bytes_before: int
     bytes_after: int
+    vector_bytes: int
 
 
 class Job(NamedTuple):
@@ -85,8 +90,9 @@ def compact(
     log.seal()
     tidy(storage, directory, log.known)
     files = segments = events = before = after = 0
+    vectors: list[int] = []
     for job in plan(log.known):
-        written = _write(storage, directory, log, history, job, codec, pause)
+        written = _write(storage, directory, log, history, job, codec, pause, vectors)
         if written is None:
             break
         _take_into_service(storage, directory, log, job, written)
@@ -97,7 +103,7 @@ def compact(
         events += job.last_position - job.segments[0].base_position + 1
         before += sum(segment.used_bytes for segment in job.segments)
         after += written.nbytes - (job.former.nbytes if job.former else 0)
-    return Compacted(files, segments, events, before, after)
+    return Compacted(files, segments, events, before, after, sum(vectors))
 
 
 def _write(
@@ -108,8 +114,9 @@ def _write(
     job: Job,
     codec: str,
     pause: Callable[[float], bool],
+    vectors: list[int],
 ) -> HistoryFile | None:
-    """Write, sync and prove one file. None where `pause` said to end."""
+    """Write, sync and prove one file; `vectors` is told the bytes of vectors in it. None where `pause` said to end."""
     folder = os.path.join(directory, parquet.FOLDER)
     storage.make_directory(folder)
     name = parquet.file_name(job.base_position, job.last_position)
@@ -123,8 +130,9 @@ def _write(
         "segments": [segment._asdict() for segment in job.segments],
     }
     log.wal.pin()
+    told: list[int] = []
     try:
-        data = parquet.encode(_paced(_groups(log, history, job), pause), codec, facts)
+        data = parquet.encode(_paced(_groups(log, history, job, told), pause), codec, facts)
     except _Ended:
         return None
     finally:
@@ -161,6 +169,7 @@ def _write(
             position=job.base_position,
             hint="look with `prime verify`; the log was not changed",
         )
+    vectors += told
     return written
 
 
@@ -177,7 +186,7 @@ def _paced(groups: Iterator[Gathered], pause: Callable[[float], bool]) -> Iterat
         begun = time.perf_counter()
 
 
-def _groups(log: Log, history: parquet.History, job: Job) -> Iterator[Gathered]:
+def _groups(log: Log, history: parquet.History, job: Job, vectors: list[int]) -> Iterator[Gathered]:
     if job.former is not None:
         for rows in history.groups(job.former):
             yield gather_rows(rows)
@@ -192,9 +201,19 @@ def _groups(log: Log, history: parquet.History, job: Job) -> Iterator[Gathered]:
         if gathered.payload_bytes > parquet.ROW_GROUP_BYTES and count > 1:
             count = max(1, count // 4)
             continue
+        vectors.append(_vector_bytes(gathered))
         yield gathered
         position += count
         count = parquet.ROW_GROUP_EVENTS
+
+
+def _vector_bytes(gathered: Gathered) -> int:
+    offsets, types = gathered.columns["event_type"]
+    if VECTOR_STORED not in types:
+        return 0
+    at, payload = memoryview(offsets).cast("i"), memoryview(gathered.columns["payload"][0]).cast("i")
+    vectors = (row for row in range(gathered.count) if types[at[row] : at[row + 1]] == VECTOR_STORED)
+    return sum(payload[row + 1] - payload[row] for row in vectors)
 
 
 def _chain_before(log: Log, segment: SealedSegment) -> str:

@@ -32,7 +32,7 @@ from primecore.writes import Json, Writes
 
 FOLLOWS = ("text_of", "node")  # in a vector's metadata: its text is what the node says of itself
 TEXT_FIRST = ("name", "title", "text", "content", "description", "summary")
-TEXT_NEVER = frozenset({"domain"})
+TEXT_NEVER = frozenset({"conversation_id", "domain"})
 BATCH_BYTES = 8 << 20
 TEXTS_AT_ONCE = 256
 _NODE_WRITES = frozenset({b"prime.node.created", b"prime.node.updated"})
@@ -103,7 +103,7 @@ class Embeds(Writes):
                     text = None if follows else text
                     continue  # another space came into force while the model was at work
                 stored = self._write(
-                    (*head[:2], _payload(numbers, text, about), *head[3:]), expected_version, False, True
+                    (*head[:2], vector_payload(numbers, text, about), *head[3:]), expected_version, False, True
                 )
             if durable or self._always:
                 self._engine.wait_durable(stored.position)
@@ -168,7 +168,7 @@ class Embeds(Writes):
         if not text:
             return codec.prepare("prime.vector.deleted", f"vec:{entity_id}")
         head = codec.prepare("prime.vector.stored", f"vec:{entity_id}")
-        return (*head[:2], _payload(self._embedded([text])[0], text, about), *head[3:])
+        return (*head[:2], vector_payload(self._embedded([text])[0], text, about), *head[3:])
 
     def _own_text(self, id: str) -> tuple[str, int]:
         node = self._engine.views.nodes.node(id)
@@ -331,7 +331,7 @@ class _Reembedding:
         room = BATCH_BYTES
         for waiting in with_text:
             head = codec.prepare("prime.vector.stored", f"vec:{waiting.id}")
-            payload = _payload(self._made[waiting.text], waiting.text, waiting.about)
+            payload = vector_payload(self._made[waiting.text], waiting.text, waiting.about)
             room -= len(payload) + 256
             if room < 0 and len(batch) > (0 if begun else 1):
                 break
@@ -380,7 +380,8 @@ def _head(name: str, envelope: dict[str, Any]) -> tuple[codec.Prepared, int | No
     return head, envelope.get("expected_version"), bool(envelope.get("durable", False))
 
 
-def _payload(numbers: Any, text: str | None, about: Json | bytes | None) -> bytes:
+def vector_payload(numbers: Any, text: str | None, about: Json | bytes | None) -> bytes:
+    """The payload of a stored vector, as JSON."""
     parts = [b'{"embedding":"', embedding_text(numbers), b'"']
     if text is not None:
         parts += [b',"text":', codec.encode_json({"": text}, "text")[4:-1]]

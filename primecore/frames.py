@@ -40,8 +40,11 @@ class Closed(Exception):
 
 
 def pack(value: object) -> bytes:
-    """A frame's bytes. Raises LimitExceeded."""
-    body: bytes = msgpack.packb(value)
+    """A frame's bytes. Raises LimitExceeded, and InvalidArgument for what no plain value is."""
+    try:
+        body: bytes = msgpack.packb(value)
+    except (TypeError, ValueError, OverflowError) as error:  # lone surrogates and loops are ValueErrors
+        raise InvalidArgument(f"expected values that another process can be handed: {error}") from None
     if len(body) > FRAME_BYTES:
         raise LimitExceeded(
             f"the request takes {len(body):,} bytes, over the limit of {FRAME_BYTES:,}",
@@ -116,13 +119,17 @@ def result_out(value: Any) -> Any:
         return {"class": type(value).__name__, "values": [result_out(item) for item in value]}
     if isinstance(value, dict):
         return {"class": "dict", "values": [[key, result_out(item)] for key, item in value.items()]}
-    return [result_out(item) for item in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, tuple):
+        return {"class": "tuple", "values": [result_out(item) for item in value]}
+    return [result_out(item) for item in value] if isinstance(value, list) else value
 
 
 def result_in(value: Any) -> Any:
-    """The result that `result_out` was given; tuples that are no model's come as lists."""
+    """The result that `result_out` was given."""
     if isinstance(value, dict):
         values = value["values"]
+        if value["class"] == "tuple":
+            return tuple(map(result_in, values))
         if value["class"] == "dict":
             return {key: result_in(item) for key, item in values}
         return getattr(model, value["class"])(*map(result_in, values))

@@ -103,12 +103,22 @@ class CrossDomain(NamedTuple):
     edge_ids: tuple[str, ...]
 
 
+class Link(NamedTuple):
+    """An edge that brought a hit, as it runs: `source` `relation` `target`."""
+
+    source: str
+    relation: str
+    target: str
+    edge_id: str
+
+
 class Hit(NamedTuple):
     """What was found: whose it is (`id` without `vec:`), its score, and what was stored with its vector.
 
     `text` is the vector's, else the node's own `text` or name; `metadata` the vector's. `parts` says where the score
-    comes from: of `search` each word of the query with what it adds, of `similar` the cosine as `vector`. `snippet` is
-    cut from where the words stand, if that was asked for.
+    comes from: of `search` each word of the query with what it adds, of `similar` the cosine as `vector`, of
+    `recall` what vector, words, graph and recency add. `snippet` is cut from where the words stand, if that was asked
+    for. `edges` are those along which `recall` came to it.
     """
 
     id: str
@@ -117,6 +127,7 @@ class Hit(NamedTuple):
     metadata: dict[str, Any] | None
     parts: dict[str, float]
     snippet: str | None = None
+    edges: tuple[Link, ...] = ()
 
 
 class ReembedReport(NamedTuple):
@@ -127,6 +138,34 @@ class ReembedReport(NamedTuple):
     embedded: int
     dropped: int
     position: int
+
+
+class Remembered(NamedTuple):
+    """What became of a fact: `id` is the node that holds it, `created` whether that is new.
+
+    `similarity` is how alike it is to the one that was there (1.0: the same words), None otherwise. `rejected`: it was
+    turned away before, and nothing was appended. `edges` are those that were added, `position` what shows it all.
+    """
+
+    id: str
+    created: bool
+    similarity: float | None
+    rejected: bool
+    edges: tuple[str, ...]
+    position: int
+
+
+class Context(NamedTuple):
+    """A Markdown block for a prompt: its size in tokens, the ids it cites, and how many facts found no room."""
+
+    markdown: str
+    tokens: int
+    ids: tuple[str, ...]
+    left_out: int
+    position: int
+
+    def __str__(self) -> str:
+        return self.markdown
 
 
 class Receipt(NamedTuple):
@@ -212,6 +251,7 @@ class CompactionReport(NamedTuple):
     """What one compaction did: `segments` of the log became `files` of Parquet.
 
     `bytes_before` counts the records of those segments, `bytes_after` what the files take; 1 - after/before was saved.
+    `vector_bytes`, a part of the bytes before, are payloads that hold vectors: numbers hardly compress.
     """
 
     files: int
@@ -219,6 +259,7 @@ class CompactionReport(NamedTuple):
     events: int
     bytes_before: int
     bytes_after: int
+    vector_bytes: int
     seconds: float
 
 

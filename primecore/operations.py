@@ -1,117 +1,45 @@
-"""What Prime can be asked, in one table, and the one map from error codes to exit codes and HTTP statuses.
+"""What Prime can be asked, in one table; the map from error codes to exit codes and HTTP statuses comes with it.
 
 Every face reads its names, summaries and request fields here, so they cannot drift apart. Knows words only.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from primecore.outcomes import (
+    ERRORS,
+    EXIT_BAD_DATA,
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    EXIT_FINE,
+    EXIT_INTERRUPTED,
+    EXIT_IO,
+    EXIT_NO,
+    EXIT_NOT_FOUND,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+    Outcome,
+    outcome,
+)  # fmt: skip
+from primecore.requests import RECALL, Field, Operation
 
-
-class Field(NamedTuple):
-    """One field of a request. `type` is a JSON type or one of: strings, time, position, point, path, events, entity_id.
-
-    A point is a position or a time.
-    """
-
-    name: str
-    type: str
-    summary: str
-    required: bool = False
-    default: object = None
-    choices: tuple[str, ...] = ()
-
-
-class Operation(NamedTuple):
-    """One use case: a method of `primecore.Prime` with this name, taking these fields as arguments.
-
-    `on_path`: a function of the package instead, for files that are no open store; its fields hold every path it takes.
-    """
-
-    name: str
-    summary: str
-    fields: tuple[Field, ...]
-    writes: bool
-    on_path: bool = False
-
-    def field(self, name: str) -> Field:
-        """The field called `name`. Raises `KeyError`."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        raise KeyError(f"operation {self.name} has no field {name}")
-
-
-class Outcome(NamedTuple):
-    """What an error code becomes outside Python, and what a person can do about it."""
-
-    exit_code: int
-    http_status: int
-    meaning: str
-
-
-EXIT_FINE = 0
-EXIT_NO = 1
-EXIT_USAGE = 2
-EXIT_BAD_DATA = 65
-EXIT_NOT_FOUND = 66
-EXIT_UNAVAILABLE = 69
-EXIT_BUG = 70
-EXIT_IO = 74
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
-
-ERRORS: dict[str, Outcome] = {
-    "prime_error": Outcome(EXIT_BUG, 500, "Something in Prime went wrong that has no code of its own."),
-    "internal_error": Outcome(EXIT_BUG, 500, "A bug in Prime. Run again with `--debug` and report what it prints."),
-    "misuse": Outcome(EXIT_USAGE, 400, "The request makes no sense as it stands."),
-    "usage": Outcome(EXIT_USAGE, 400, "A command was called the wrong way; its `--help` shows the right one."),
-    "invalid_argument": Outcome(EXIT_USAGE, 400, "An argument is wrong; the message names it and what was expected."),
-    "invalid_event": Outcome(
-        EXIT_BAD_DATA, 422, "An event breaks a rule of the format; field, line and column say where."
-    ),
-    "limit_exceeded": Outcome(EXIT_BAD_DATA, 413, "A stated limit would be passed; the message names it."),
-    "data_error": Outcome(EXIT_BAD_DATA, 409, "The data in the store does not allow this."),
-    "version_conflict": Outcome(EXIT_BAD_DATA, 409, "Someone else wrote first. Read the entity again and retry."),
-    "idempotency_conflict": Outcome(EXIT_BAD_DATA, 409, "The `event_id` belongs to another event. Use one of its own."),
-    "corrupt_log": Outcome(EXIT_BAD_DATA, 500, "Bytes on disk are not what was written; path and offset say where."),
-    "node_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live node has this id."),
-    "edge_not_found": Outcome(EXIT_NOT_FOUND, 404, "No live edge has this id."),
-    "vector_not_found": Outcome(EXIT_NOT_FOUND, 404, "The entity has no vector."),
-    "model_mismatch": Outcome(
-        EXIT_BAD_DATA, 409, "The vectors are of another model. Use that one, or `prime reembed` to make new ones."
-    ),
-    "reembed_unfinished": Outcome(
-        EXIT_BAD_DATA, 409, "A change of model was broken off. `prime reembed` finishes it."
-    ),
-    "store_not_found": Outcome(EXIT_NOT_FOUND, 404, "There is no store at this path. `prime ingest FILE` makes one."),
-    "file_not_found": Outcome(EXIT_NOT_FOUND, 404, "A file that was named does not exist."),
-    "environment_failure": Outcome(EXIT_UNAVAILABLE, 503, "The world around the store failed."),
-    "store_locked": Outcome(EXIT_UNAVAILABLE, 503, "Another process owns the store. Reading it works all the same."),
-    "store_closed": Outcome(EXIT_UNAVAILABLE, 503, "The store was closed. Open it again."),
-    "store_forked": Outcome(EXIT_UNAVAILABLE, 500, "A forked child used its parent's store. Open one in the child."),
-    "store_poisoned": Outcome(EXIT_IO, 503, "A write or sync failed earlier. Reads go on; reopen the store to write."),
-    "outcome_unknown": Outcome(
-        EXIT_IO, 503, "A write failed or was not answered. Whether it is there is told by writing it again, same id."
-    ),
-    "unauthorized": Outcome(EXIT_UNAVAILABLE, 401, "A server wants an API key: `Authorization: Bearer KEY`."),
-    "forbidden": Outcome(EXIT_UNAVAILABLE, 403, "This key may only read, or a page of another site asked."),
-    "route_not_found": Outcome(EXIT_NOT_FOUND, 404, "A server has nothing at this path; `/openapi.json` lists all."),
-    "method_not_allowed": Outcome(EXIT_USAGE, 405, "The path is right, the HTTP method is not."),
-    "request_timeout": Outcome(EXIT_UNAVAILABLE, 408, "A client stopped sending in the middle of its request."),
-    "unsupported_media_type": Outcome(EXIT_USAGE, 415, "A body in another format than the path takes."),
-    "too_busy": Outcome(EXIT_UNAVAILABLE, 429, "A server has enough to do just now. Try again in a second."),
-    "timed_out": Outcome(EXIT_UNAVAILABLE, 503, "No answer in the time there is. Ask for less."),
-    "disk_full": Outcome(EXIT_IO, 507, "No room for the next event. Nothing was written; it heals when space returns."),
-    "storage_failure": Outcome(EXIT_IO, 500, "The operating system refused a read or write of the store."),
-    "io_error": Outcome(EXIT_IO, 500, "The operating system refused a read or write of another file."),
-}
-
-
-def outcome(code: str) -> Outcome:
-    """The outcome of an error code. A code nobody listed is a bug of ours, and treated as one."""
-    return ERRORS.get(code, ERRORS["internal_error"])
-
+__all__ = [
+    "ERRORS",
+    "EXIT_BAD_DATA",
+    "EXIT_BROKEN_PIPE",
+    "EXIT_BUG",
+    "EXIT_FINE",
+    "EXIT_INTERRUPTED",
+    "EXIT_IO",
+    "EXIT_NO",
+    "EXIT_NOT_FOUND",
+    "EXIT_UNAVAILABLE",
+    "EXIT_USAGE",
+    "OPERATIONS",
+    "Field",
+    "Operation",
+    "Outcome",
+    "outcome",
+]  # fmt: skip
 
 _ENVELOPE = (
     Field("expected_version", "integer", "the version the entity must be at; 0: no event yet"),
@@ -208,22 +136,6 @@ _WRITES = (
     ),
     Operation("delete_edge", "Delete an edge", (_EDGE_ID, *_ENVELOPE), True),
     Operation(
-        "import_from",
-        "Take in an export, or what another memory wrote",
-        (
-            Field("source", "path", "file to take in (.gz and .zst too), - for stdin", required=True),
-            Field(
-                "format",
-                "string",
-                "what the file holds, else its first line tells",
-                choices=("prime", "mcp-memory", "allsource"),
-            ),
-            Field("name", "string", "name of the source, from which lines without event_id get theirs"),
-            Field("on_error", "string", "what a broken line does", default="stop", choices=("stop", "skip")),
-        ),
-        True,
-    ),
-    Operation(
         "embed",
         "Store the vector of an entity, given or made of a text",
         (
@@ -257,6 +169,47 @@ _WRITES = (
         (
             Field("codec", "string", "how the files are compressed", default="zstd", choices=("zstd", "snappy")),
             Field("gently", "boolean", "rest for as long as it works", default=False),
+        ),
+        True,
+    ),
+    Operation(
+        "remember",
+        "Take in a fact: text, vector and links in one step, once",
+        (
+            Field("text", "string", "the fact, in words", required=True),
+            Field("type", "string", "the type of its node", default="memory"),
+            Field("id", "string", "what stands behind type in its id, else made of its words"),
+            _PROPERTIES,
+            Field("domain", "string", "the domain of its node"),
+            Field("labels", "strings", "the labels of its node"),
+            Field("vector", "array", "its vector, else the store's embedder makes one"),
+            Field("links", "array", "edges to add: a relation and a node's id each"),
+            Field("conversation", "string", "the conversation it comes from"),
+            Field("near", "number", "cosine from which it is taken for a fact that is known", default=0.95),
+            Field("force", "boolean", "take it in though it was rejected, or is like another", default=False),
+            *_ENVELOPE[1:],
+        ),
+        True,
+    ),
+    Operation(
+        "reject",
+        "Delete a fact and keep it from coming back",
+        (_NODE_ID, Field("reason", "string", "why, for its history"), _ENVELOPE[1], _ENVELOPE[-1]),
+        True,
+    ),
+    Operation(
+        "import_from",
+        "Take in an export, or what another memory wrote",
+        (
+            Field("source", "path", "file to take in (.gz and .zst too), - for stdin", required=True),
+            Field(
+                "format",
+                "string",
+                "what the file holds, else its first line tells",
+                choices=("prime", "mcp-memory", "allsource"),
+            ),
+            Field("name", "string", "name of the source, from which lines without event_id get theirs"),
+            Field("on_error", "string", "what a broken line does", default="stop", choices=("stop", "skip")),
         ),
         True,
     ),
@@ -350,6 +303,27 @@ _READS = (
         False,
     ),
     Operation(
+        "recall",
+        "Find what is known about a question, from words, vectors and edges",
+        (
+            Field("query", "string", "the question"),
+            Field("vector", "array", "its vector, else the store's embedder makes one"),
+            Field("k", "integer", "at most this many", default=10),
+            *RECALL,
+        ),
+        False,
+    ),
+    Operation(
+        "context",
+        "Pack what is known about a question into a prompt",
+        (
+            Field("query", "string", "the question", required=True),
+            Field("max_tokens", "integer", "at most this many tokens", default=1000),
+            *RECALL,
+        ),
+        False,
+    ),
+    Operation(
         "history",
         "Show the events of one entity, oldest first",
         (
@@ -368,6 +342,25 @@ _READS = (
             Field("event_type", "string", "only events of this type"),
             Field("entity_id", "entity_id", "only events of this entity"),
             _LIMIT,
+        ),
+        False,
+    ),
+    Operation(
+        "similar",
+        "Find what is most alike in meaning",
+        (
+            Field("query", "string", "a text, or the id of an entity with a vector"),
+            Field("k", "integer", "at most this many", default=10),
+            Field("id", "entity_id", "the query, where it is an id"),
+            Field("text", "string", "the query, where it is a text"),
+            Field("vector", "array", "the query, where it is a vector"),
+            Field("type", "string", "only nodes of this type"),
+            Field("domain", "string", "only nodes of this domain"),
+            Field("label", "string", "only nodes with this label"),
+            Field("prefix", "string", "only ids that begin like this"),
+            Field("properties", "object", "only nodes that have these properties"),
+            Field("metadata", "object", "only vectors that have these members in their metadata"),
+            Field("min_score", "number", "only scores from this on, -1 to 1"),
         ),
         False,
     ),
@@ -426,25 +419,6 @@ _READS = (
         "export",
         "Write the whole log as JSON lines that import takes back",
         (Field("target", "path", "file to write (.gz too), else stdout", required=True),),
-        False,
-    ),
-    Operation(
-        "similar",
-        "Find what is most alike in meaning",
-        (
-            Field("query", "string", "a text, or the id of an entity with a vector"),
-            Field("k", "integer", "at most this many", default=10),
-            Field("id", "entity_id", "the query, where it is an id"),
-            Field("text", "string", "the query, where it is a text"),
-            Field("vector", "array", "the query, where it is a vector"),
-            Field("type", "string", "only nodes of this type"),
-            Field("domain", "string", "only nodes of this domain"),
-            Field("label", "string", "only nodes with this label"),
-            Field("prefix", "string", "only ids that begin like this"),
-            Field("properties", "object", "only nodes that have these properties"),
-            Field("metadata", "object", "only vectors that have these members in their metadata"),
-            Field("min_score", "number", "only scores from this on, -1 to 1"),
-        ),
         False,
     ),
     Operation("domains", "List domains and how many nodes each has", (), False),

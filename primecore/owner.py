@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from primecore import _lines, address, codec
+from primecore._jsontree import check_json
 from primecore._lines import Source
 from primecore._pipeline import Pipeline
 from primecore.errors import InvalidArgument, PrimeError, StoreClosed
@@ -23,9 +24,10 @@ from primecore.model import Receipt
 if TYPE_CHECKING:
     import socket
 
-CALLS = ("flush", "embed", "reembed", "checkpoint", "compact")
-"""Methods of `primecore.Prime` that other processes may have called here: maintenance. Arguments and results are plain
-values, paths (made absolute by the sender where they are PathLike), and what model.py defines."""
+CALLS = ("flush", "embed", "reembed", "remember", "reject", "checkpoint", "compact")
+"""Methods of `primecore.Prime` that other processes may have called here: maintenance, and writes that first look at
+what is there. Arguments and results are plain values, paths (made absolute by the sender where they are PathLike), what
+model.py defines, and JSON objects as text in bytes."""
 CONNECTIONS = 128
 PATIENCE_SECONDS = 10.0  # for each next bytes of a frame that has begun, either way
 CLOSING_SECONDS = 2.0  # for what is being done when the owner closes
@@ -71,8 +73,19 @@ def do(store: Store, request: Any) -> Any:
     if what == "call" and len(arguments) == 2 and isinstance(arguments[1], dict):
         if arguments[0] not in CALLS:
             raise InvalidArgument(f"request: the owner cannot be asked for {arguments[0]!r}")
-        return frames.result_out(getattr(store, arguments[0])(**arguments[1]))
+        named = {name: _object_in(value, name) for name, value in arguments[1].items()}
+        return frames.result_out(getattr(store, arguments[0])(**named))
     raise InvalidArgument(f"request: {what!r} with {len(arguments)} arguments is not known here")
+
+
+def _object_in(value: Any, name: str) -> Any:
+    # JSON keeps numbers that msgpack has no room for.
+    if not isinstance(value, bytes):
+        return value
+    if value[:1] != b"{":
+        raise InvalidArgument(f"{name}: expected a JSON object")
+    check_json(value)
+    return codec.loads(value)
 
 
 def _count(value: Any) -> int | None:

@@ -73,13 +73,13 @@ def prepared(
     if not 1 <= check_count(k, "k") <= MAX_HITS:
         raise InvalidArgument(f"k: expected an integer from 1 to {MAX_HITS:,}, found {k:,}")
     filters = Filters(
-        _name(type, "type"),
-        _name(domain, "domain"),
-        _name(label, "label"),
-        _time(created_since, "created_since"),
-        _time(created_until, "created_until"),
-        _time(since, "since"),
-        _time(until, "until"),
+        checked_name(type, "type"),
+        checked_name(domain, "domain"),
+        checked_name(label, "label"),
+        checked_time(created_since, "created_since"),
+        checked_time(created_until, "created_until"),
+        checked_time(since, "since"),
+        checked_time(until, "until"),
     )
     asked = parse_query(query, stem)
     if len(asked.clauses) > MAX_QUERY_WORDS:
@@ -87,11 +87,13 @@ def prepared(
     return asked, filters
 
 
-def _name(name: str | None, field: str) -> str | None:
+def checked_name(name: str | None, field: str) -> str | None:
+    """`name` if it is text or None. Raises InvalidArgument."""
     if name is not None and not isinstance(name, str):
         raise InvalidArgument(f"{field}: expected a string, found {name!r}")
     return name
 
 
-def _time(value: Time | None, field: str) -> int | None:
+def checked_time(value: Time | None, field: str) -> int | None:
+    """Microseconds of a time, None where none is given. Raises InvalidArgument."""
     return None if value is None else codec.encode_time(value, field)

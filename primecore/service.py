@@ -15,11 +15,11 @@ from typing import Any, Self, overload
 from primecore import _batch, care, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
-from primecore.embeds import Embeds
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
 from primecore.follower import Follower
 from primecore.ingest import Progress
+from primecore.memories import Memories
 from primecore.model import (
     BackupReport,
     CheckpointReport,
@@ -49,7 +49,7 @@ from primecore.writes import check_count
 MAX_SUBGRAPH_NODES = 100_000
 
 
-class Prime(PastVerbs, Embeds, Searches):
+class Prime(Memories, PastVerbs, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
     def __init__(

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
 from types import TracebackType
@@ -26,6 +26,7 @@ from primecore.follower import Follower
 from primecore.ingest import Settle, Take
 from primecore.model import Receipt
 from primecore.owner import Listener
+from primecore.projections.vectors import float32
 from primecore.service import Prime
 from primecore.writes import check_count
 
@@ -292,6 +293,10 @@ def new_id() -> bytes:
     return (milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low).to_bytes(16, "big")
 
 
+_ONCE = ("embed", "remember", "reject")  # they take an `event_id`, and `durable`
+_WHOLE = (str, bytes, bytearray, list, tuple)
+
+
 def _forwarded(name: str) -> Callable[..., Any]:
     method = getattr(Prime, name)
 
@@ -303,16 +308,25 @@ def _forwarded(name: str) -> Callable[..., Any]:
         for parameter, value in zip(_parameters(method), arguments, strict=False):
             named[parameter] = value
         named.pop("progress", None)  # it stays here: it cannot be called from another process
-        if name == "embed":
-            named.setdefault("event_id", event_id_text(new_id()))  # so that asking again stores it once
-        sendable = {key: _sendable(value) for key, value in named.items()}
-        answer, _ = self._forward(lambda _: ["call", name, sendable], ())
-        return frames.result_in(answer)
+        given = named.get("event_id") is not None
+        event_ids = []
+        if name in _ONCE:
+            if not given:
+                named["event_id"] = event_id_text(new_id())  # so that asking again does it once
+            event_ids.append(codec.encode_event_id(named["event_id"]))
+            named["durable"] = named.get("durable", False) or self._syncs
+        sendable = {key: _sendable(key, value) for key, value in named.items()}
+        answer, _ = self._forward(lambda _: ["call", name, sendable], event_ids)
+        result = frames.result_in(answer)
+        if not self._owns:
+            self._show(self._channel.position)
+        # What an earlier try of ours appended is no duplicate.
+        return result._replace(duplicate=False) if isinstance(result, Receipt) and not given else result
 
     return call
 
 
-def _sendable(value: Any) -> Any:
+def _sendable(name: str, value: Any) -> Any:
     # A path means the same in the owner's folder only when it is whole.
     if isinstance(value, os.PathLike):
         return os.path.abspath(os.fspath(value))
@@ -325,7 +339,13 @@ def _sendable(value: Any) -> Any:
             "another process owns the store, and a callable cannot be handed to it",
             hint='name it ("package.module:name"), or do this where the store is open',
         )
-    return value.tolist() if hasattr(value, "tolist") else value  # arrays and their like
+    if name == "vector" and value is not None:
+        return float32(value).tolist()  # integers of any size, arrays and their like
+    if isinstance(value, str):
+        codec.encode_text(value, name)
+    if isinstance(value, Mapping):
+        return codec.encode_json(value, name)  # numbers of any size, as they stand
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, _WHOLE) else value
 
 
 def _parameters(method: Any) -> list[str]:

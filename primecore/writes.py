@@ -147,7 +147,7 @@ class Writes:
         if domain is not None:
             payload["domain"] = domain
         if labels is not None:
-            payload["labels"] = _labels(labels)
+            payload["labels"] = checked_labels(labels)
         self._typed("prime.node.created", node_id, payload, False, envelope)
         return node_id
 
@@ -168,7 +168,7 @@ class Writes:
         if not isinstance(domain, _Unset):
             payload["domain"] = domain
         if labels is not None:
-            payload["labels"] = _labels(labels)
+            payload["labels"] = checked_labels(labels)
         return self._typed("prime.node.updated", id, payload, True, envelope)
 
     def delete_node(self, id: str, **envelope: Any) -> Receipt:
@@ -284,10 +284,12 @@ def check_count(value: int, name: str) -> int:
     return value
 
 
-def _labels(labels: Sequence[str]) -> list[str]:
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+def checked_labels(labels: Sequence[str]) -> list[str]:
+    """`labels` if they are strings. Raises InvalidArgument."""
+    found: Any = list(labels) if isinstance(labels, Iterable) and not isinstance(labels, str) else None
+    if found is None or not all(isinstance(label, str) for label in found):
         raise InvalidArgument(f"labels: expected a list of strings, found {labels!r}")
-    return list(labels)
+    return list(found)
 
 
 def _new_id(envelope: dict[str, Any]) -> uuid.UUID:

@@ -21,6 +21,7 @@ PROMISED = {
     "memory": ["nodes", "edges", "bytes_per_node", "bytes_per_edge", "memory_bytes"],
     "reopen": ["mixed", "graph"],
     "lexical": ["documents", "prime_search_ns_p50", "fts5_search_ns_p50", "times_fts5", "prime_bytes_per_document"],
+    "recall": ["nodes", "vector_us_p50", "both_us_p50", "words_us_p50", "vector_times_similar"],
     "verify": [f"{work}_s_per_gib" for work in ("read", "verify_log", "verify", "recover_log", "recover", "backup")],
     "durable": ["prime_times_raw", "prime_64_times_1", "sqlite_us_p50", "sqlite_64_writers_per_second"],
     "append_tail": ["interval_append_p999_ns", "never_append_p999_ns", "interval_chunk_max_us", "never_chunk_max_us"],

@@ -28,7 +28,8 @@ def test_a_text_and_an_id(prime: Shell) -> None:
     found = prime("query", "similar", "who leads the login?", "--json")
     assert ids(found)[0] == "node:person:alice" and len(ids(found)) == 3
     first = found.document["hits"][0]
-    assert list(first) == ["id", "score", "text", "metadata", "parts", "snippet"] and first["metadata"] == {"page": 1}
+    assert list(first) == ["id", "score", "text", "metadata", "parts", "snippet", "edges"]
+    assert first["metadata"] == {"page": 1}
     assert ids(prime("query", "similar", "node:person:alice", "--k", 1, "--json")) == ["note:1"]
     lines = prime("query", "similar", "lunch", "--k", 1).out.splitlines()
     assert len(lines) == 1 and lines[0].split("\t")[0::2] == ["node:person:bob", "Bob cooks lunch"]

@@ -15,7 +15,8 @@ from primecore.faces.mcp import tools
 
 ALICE, BOB, EDGE = "node:person:alice", "node:person:bob", "edge:1"
 THEN = 8
-GIVEN = {"id": ALICE, "ids": [ALICE], "entity": ALICE, "from": ALICE, "to": BOB, "source": ALICE, "target": BOB, "query": "Alice"}
+GIVEN = {"id": ALICE, "ids": [ALICE], "entity": ALICE, "from": ALICE, "to": BOB, "source": ALICE, "target": BOB}
+GIVEN |= {"query": "Alice"}
 ASKED_TOO = {"similar": {"id": ALICE}, "/vectors/search": {"id": ALICE}}
 # What a process says of itself, and not of its past.
 OWN = {"memory_bytes", "wal_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms", "durable_position"}

@@ -72,6 +72,16 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("prime_domains", {}),
     ("prime_cross_domain", {}),
     ("prime_index", {}),
+    ("prime_embed", {"id": ALICE, "text": "Alice leads the login project"}),
+    ("prime_similar", {"text": "who leads the login?", "top_k": 2}),
+    ("prime_remember", {"text": "Alice likes tea", "links": [["about", ALICE]], "id": "tea"}),
+    ("prime_recall", {"query": "who leads the login?", "top_k": 2}),
+    ("prime_context", {"query": "who leads the login?", "max_tokens": 200}),
+    ("prime_reject", {"id": "node:memory:tea", "reason": "it was coffee"}),
+    ("prime_delete_vector", {"id": ALICE}),
+    ("prime_diff", {"first": 1}),
+    ("prime_timeline", {"entity": ALICE}),
+    ("prime_why", {"entity": ALICE, "field": "role"}),
     ("prime_delete_edge", {"edge_id": "edge:1"}),
     ("prime_forget", {"node_id": ALICE}),
 ]
@@ -172,6 +182,7 @@ def test_each_tool_is_called_in_the_test_above_and_says_what_it_does() -> None:
         "prime_neighbors", "prime_search", "prime_similar", "prime_shortest_path", "prime_history", "prime_stats",
         "prime_get_node", "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains",
         "prime_cross_domain", "prime_index", "prime_search_text", "prime_diff", "prime_timeline", "prime_why",
+        "prime_recall", "prime_context",
     }  # fmt: skip
     assert by_name["prime_forget"].annotations.destructive_hint
     assert not by_name["prime_add_node"].annotations.destructive_hint

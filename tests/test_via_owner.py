@@ -24,7 +24,7 @@ from support.stores import note
 
 import primecore
 from primecore import channel, errors, frames, owner
-from primecore.model import IngestReport, ReplayReport
+from primecore.model import IngestReport, Remembered, ReplayReport
 
 TORTURE_SECONDS = float(os.environ.get("TORTURE_SECONDS", "0"))
 WORKERS = 10
@@ -181,7 +181,9 @@ def test_an_error_of_any_class_crosses_whole():
 
 
 def test_results_cross_whole():
-    for value in (IngestReport(1, 2, 3, 4, 5.5, 6), ReplayReport(1, 2.0, 3.0, 4, "d", None, None), 7, None, {"a": 1}):
+    fact = Remembered("a", True, None, False, ("e",), 1)
+    replayed = ReplayReport(1, 2.0, 3.0, 4, "d", None, None)
+    for value in (IngestReport(1, 2, 3, 4, 5.5, 6), replayed, fact, fact._replace(edges=()), 7, None, {"a": 1}):
         assert frames.result_in(msgpack.unpackb(msgpack.packb(frames.result_out(value)))) == value
 
 

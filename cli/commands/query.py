@@ -15,6 +15,7 @@ command = LazyGroup(
         "similar": entry("similar"),
         "history": entry("history"),
         "search": entry("search"),
+        "recall": entry("recall"),
         "domains": entry("domains"),
     },
 )

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from primecore.model import Hit
 
 EXAMPLES = ["prime query search alice", "prime query search 'auth* alice' --type person --explain"]
-BAR_CELLS = 8
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @click.command("search", cls=PrimeCommand, examples=EXAMPLES)
@@ -50,7 +48,7 @@ def command(settings: Settings, /, query: str, explain: bool, when: int | str | 
     if explain:
         columns.append(Column("words", "text"))
     best = hits[0].score if hits else 1.0
-    rows = [_row(hit, _bar(hit.score / best, hit.score) if people else hit.score, explain) for hit in hits]
+    rows = [_row(hit, render.bar(hit.score / best, hit.score) if people else hit.score, explain) for hit in hits]
     render.table(settings, document, columns, rows)
 
 
@@ -60,9 +58,3 @@ def _row(hit: Hit, score: object, explain: bool) -> list[object]:
         by_weight = sorted(hit.parts.items(), key=lambda part: -part[1])
         row.append(", ".join(f"{word} {part:.3f}" for word, part in by_weight))
     return row
-
-
-def _bar(share: float, score: float) -> str:
-    """A score beside a bar, whose whole length is the best score's."""
-    eighths = max(1, round(share * BAR_CELLS * 8))
-    return f"{score:6.2f} " + EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip()

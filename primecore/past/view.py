@@ -36,6 +36,7 @@ from primecore.past.point import Point, When, point_at
 from primecore.past.reader import PastReader, behind
 from primecore.projections.runner import Views
 from primecore.projections.vectors import Filters, VectorIndex
+from primecore.recalls import FLOOR, Question, recalled
 from primecore.searches import prepared
 from primecore.writes import check_count
 
@@ -234,6 +235,40 @@ class View:
         asked, filters = prepared(query, k, type, domain, label, since, until, created_since, created_until, stem)
         words = self._fold().words
         return self._engine.untorn_look(lambda: words.search(asked, k, filters, explain))
+
+    def recall(
+        self,
+        query: str | None = None,
+        *,
+        vector: Any = None,
+        k: int = 10,
+        depth: int = 1,
+        type: str | None = None,
+        domain: str | None = None,
+        label: str | None = None,
+        conversation: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        valid_at: Time | None = None,
+        weights: Mapping[str, float] | None = None,
+        floor: float = FLOOR,
+        min_score: float = 0.0,
+        diversity: float | None = None,
+        half_life_days: float | None = None,
+        importance: str | None = None,
+    ) -> list[Hit]:
+        """What `Prime.recall` would have answered. Folds the log up to the point at first, and indexes its words.
+
+        `valid_at` is that of the view where none is given.
+        """
+        views = self._fold()
+        question = Question(
+            query, vector, k, depth, type, domain, label, conversation, since, until,
+            self.valid_at if valid_at is None else valid_at, weights, floor, min_score, diversity, half_life_days,
+            importance,
+        )  # fmt: skip
+        source = Source(views.vectors, lambda texts: self._embedded(views.vectors, texts), self._engine.untorn_look)
+        return recalled(question, source, views.recall, self._engine.settings.embedder is None)
 
     def history(self, id: str, *, limit: int | None = None, after: int | None = None) -> Iterator[Event]:
         """The events of an entity that the view shows, oldest first, behind position `after`."""

@@ -20,6 +20,7 @@ from primecore.projections.cross_domain import CrossDomain
 from primecore.projections.domains import DomainIndex
 from primecore.projections.history import History
 from primecore.projections.nodes import NodeState
+from primecore.projections.recall import Recall
 from primecore.projections.stats import Stats
 from primecore.projections.types import TypeIndex
 from primecore.projections.vectors import VectorIndex
@@ -44,6 +45,7 @@ class Views:
         self.history = History(self.graph, self.reader)
         self.words = Words(self.graph, self.types.table)
         self.vectors = VectorIndex(self.graph, exact_vectors)
+        self.recall = Recall(self.graph, self.words, self.vectors)
 
     def all(self) -> tuple[AtOnce, ...]:
         """Every one of them, in the order of their digests."""

@@ -94,17 +94,21 @@ class VectorIndex(AtOnce):
         """
         if self._vectors.current is None or k == 0:
             return []
-        try:
-            look = Look(self._graph, numbers)
-        except ValueError as error:
-            raise InvalidArgument(
-                f"vector: expected {self.dimensions} numbers, finite as float32 and not all zero: {error}"
-            ) from None
+        look = self.look(numbers)
         try:
             return self._hits(look, numbers, k, min_score, filters, without)
         finally:
             look.close()
             self.follower.nudge()
+
+    def look(self, numbers: Any) -> Look:
+        """The vectors as they are now, asked for those near to `numbers`. Raises InvalidArgument for no vector."""
+        try:
+            return Look(self._graph, numbers)
+        except ValueError as error:
+            raise InvalidArgument(
+                f"vector: expected {self.dimensions} numbers, finite as float32 and not all zero: {error}"
+            ) from None
 
     def _hits(
         self, look: Look, numbers: Any, k: int, min_score: float, filters: Filters, without: str | None

@@ -93,9 +93,8 @@ class Words(AtOnce):
 
     def search(self, query: Query, k: int, filters: Filters, explain: bool) -> list[Hit] | None:
         """The k best hits as of now, best first, ties by id; None where a write came in between."""
-        self._keep_up()
         position = self._graph.applied_position
-        if not self.index.catch_up(position):
+        if not self.catch_up(position):
             return None
         bounds = (
             NOT_BEFORE if filters.created_since is None else filters.created_since,
@@ -113,6 +112,11 @@ class Words(AtOnce):
             cut = snippet(_flat(strings or []), hit.parts) if explain else None
             hits.append(hit._replace(metadata=None if about is None else codec.loads(about), snippet=cut))
         return hits
+
+    def catch_up(self, position: int) -> bool:
+        """Makes the index show a position, or a later one; from now on a thread keeps it up."""
+        self._keep_up()
+        return self.index.catch_up(position)
 
     def _keep_up(self) -> None:
         if self._thread is None and not self._stopped.is_set():

@@ -171,8 +171,6 @@ class Fold:
         return self.edges.pop(edge_id, None) is not None
 
     def _vector_stored(self, vector_id: str, payload: Json, time: datetime | None) -> bool:
-        if self.dimensions is None:  # the space's definition is not among these events: a view of the past by time
-            return True
         said = {"text": payload.get("text") or None, "metadata": payload.get("metadata")}
         self.vectors[vector_id.removeprefix("vec:")] = {"numbers": numbers_of(self.log[-1]), **said}
         return True

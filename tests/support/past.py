@@ -54,6 +54,9 @@ def assert_view_at_time(view: Any, events: list[Any]) -> None:
     last = {event.entity_id: event for event in shown}
     assert view.position == (shown[-1].position if shown else 0)
     found, expected = view.stats()._asdict(), views.stats(fold)
+    spaces = [event for event in events if event.entity_id == "space:default"]
+    if any(event.timestamp > view.point.time for event in spaces[1:]):
+        del expected["vectors"]  # vectors of a space that is not defined yet are none, which the fold does not judge
     assert {name: found[name] for name in expected} == expected | {"position": view.position}
     for node_id in fold.history:
         node, wanted = view.node(node_id), views.node(fold, node_id)
@@ -127,6 +130,7 @@ def assert_same_reads(view: Any, other: Any, rng: random.Random) -> None:
     for _ in range(4):
         both("search", rng.choice([*words, "a", "no such word"]), rng.choice((1, 100)), explain=True)
         both("search", str(rng.choice([*texts, "x"])), 100, type=rng.choice([None, "t"]), stem=True)
+        both("recall", rng.choice([*words, "what it says"]), k=30, depth=rng.randrange(3), floor=0.0)
         both("similar", id=rng.choice(ids).removeprefix("vec:"), k=rng.choice((1, 100)))
         both("similar", id=rng.choice([*(node.id for node in live), "x", "memory:1"]), k=100)
     both("nodes", label=rng.choice([None, "a", "b"]), after=rng.choice(live).id if live else None, limit=2)

@@ -1,0 +1,348 @@
+"""The service's memory of facts: takes a text in, once; turns one away for good; packs what is known into a prompt."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from primecore import _batch, codec
+from primecore._facts import event_id_text
+from primecore.contexts import Fact, estimated_tokens, packed
+from primecore.embeds import FOLLOWS, own_text, vector_payload
+from primecore.engine import Engine
+from primecore.errors import InvalidArgument, NodeNotFound, VersionConflict
+from primecore.model import Context, Event, Receipt, Remembered
+from primecore.projections.vectors import Filters, float32
+from primecore.recalls import Recalls, checked_number
+from primecore.searches import checked_name
+from primecore.writes import EventId, Json, Time, check_count, checked_labels
+
+NEAR = 0.95  # cosine from which a fact passes for one that is known
+FACT_LINKS = 4
+INDEX_NAMES = 5
+CONTEXT_FACTS = 50
+MIN_TOKENS = 32
+
+
+class Memories(Recalls):
+    """What an agent says of facts, in its own words."""
+
+    _remembering: threading.Lock
+
+    def _use(self, engine: Engine) -> None:
+        super()._use(engine)
+        self.__dict__.setdefault("_remembering", threading.Lock())  # between a look for the same fact and its append
+
+    def remember(
+        self,
+        text: str,
+        *,
+        type: str = "memory",
+        id: str | None = None,
+        properties: Json | None = None,
+        domain: str | None = None,
+        labels: Sequence[str] | None = None,
+        vector: Any = None,
+        links: Iterable[tuple[str, str]] = (),
+        conversation: str | None = None,
+        near: float | None = NEAR,
+        force: bool = False,
+        event_id: EventId | None = None,
+        timestamp: Time | None = None,
+        metadata: Json | None = None,
+        durable: bool = False,
+    ) -> Remembered:
+        """Takes in a fact, in one atomic batch: a node with `text`, its vector, a link to each (relation, target).
+
+        Its id is made of its words, so the same fact (case, white space and Unicode form apart) is kept once; one whose
+        vector is `near` (a cosine; None: do not ask) that of another node of its `type` is taken for that one. Then
+        only links that are missing are added, and `created` is false. What reject() turned away stays away: `rejected`
+        is true, nothing is appended; `force` takes it in. The vector is `vector`, else the embedder's, if the store was
+        opened with one or holds vectors of one; else the fact is found by its words. With an `id` of your own a live
+        node of that id is replaced, as add_node() does. The same `event_id` again is the same call. Raises NodeNotFound
+        for a target that is not live, ModelMismatch, InvalidArgument, InvalidEvent.
+
+        >>> first = prime.remember("Alice leads the login project", links=[("about", "node:person:alice")])
+        >>> prime.remember("alice leads  the login project").id == first.id
+        True
+        """
+        self._engine.check()
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidArgument(f"text: expected something to remember, found {text!r}")
+        if not isinstance(type, str) or not type or ":" in type:
+            raise InvalidArgument(f"type: expected a word without colons, found {type!r}")
+        if id is not None and (not isinstance(id, str) or not id):
+            raise InvalidArgument(f"id: expected text, found {id!r}")
+        for name, given in (("properties", properties), ("metadata", metadata)):
+            if given is not None and not isinstance(given, Mapping):
+                raise InvalidArgument(f"{name}: expected a dict, found {given!r}")
+        payload: dict[str, Any] = {"node_type": type, "properties": {**(properties or {}), "text": text}}
+        if checked_name(conversation, "conversation") is not None:
+            payload["properties"]["conversation_id"] = conversation
+            metadata = {**(metadata or {}), "conversation_id": conversation}
+        if domain is not None:
+            payload["domain"] = domain
+        if labels is not None:
+            payload["labels"] = checked_labels(labels)
+        if not isinstance(links, Iterable) or isinstance(links, (str, bytes, Mapping)):
+            raise InvalidArgument(f"links: expected pairs of a relation and a node's id, found {links!r}")
+        if near is not None:
+            checked_number(near, "near", -1.0, 1.0)
+        wanted = list(dict.fromkeys(map(_link, links)))
+        said = _Said(None if event_id is None else codec.encode_event_id(event_id), timestamp, metadata)
+        self._write_path()
+        with self._remembering:
+            while True:
+                try:
+                    found = self._remember(text, type, id, payload, vector, wanted, near, force, said)
+                except VersionConflict:
+                    continue  # somebody wrote this node meanwhile: look again
+                break
+        if durable or self._always:
+            self._engine.wait_durable(found.position)
+        return found
+
+    def _remember(
+        self,
+        text: str,
+        type: str,
+        id: str | None,
+        payload: dict[str, Any],
+        vector: Any,
+        links: list[tuple[str, str]],
+        near: float | None,
+        force: bool,
+        said: _Said,
+    ) -> Remembered:
+        own = fact_id(type, text)
+        node_id = own if id is None else f"node:{type}:{id}"
+        beside = f"node:{type}:{said.id('node')}"  # where what had these words says something else by now
+        for candidate in (node_id, beside):
+            if self._took_in(candidate, said):
+                return Remembered(candidate, True, None, False, said.edges(len(links)), self._engine.position)
+        node = self._engine.views.nodes.node(own)
+        if node is None and not force and self._is_rejected(own):
+            return Remembered(node_id, False, None, True, (), self._engine.position)
+        if node is not None and id is None:
+            if fact_id(type, str(node.properties.get("text"))) == own:
+                return self._linked(own, 1.0, links, said)
+            node_id = beside
+        definition = self._vectors.definitions
+        numbers = self._vector_of(own_text(payload["properties"]), vector)
+        if numbers is not None and near is not None and id is None and not force and self._vectors.dimensions:
+            hits = self._engine.one_look(lambda: self._vectors.nearest(numbers, 1, near, Filters(type=type)))
+            if hits:
+                return self._linked(hits[0].id, hits[0].score, links, said)
+        batch = [codec.prepare("prime.node.created", node_id, payload, *said.envelope(""))]
+        versions: list[int | None] = [self._engine.views.reader.latest(node_id)[0]]
+        if numbers is not None:
+            head = codec.prepare("prime.vector.stored", f"vec:{node_id}", None, *said.envelope("vector"))
+            about = {FOLLOWS[0]: FOLLOWS[1]} if vector is None else None
+            stored = vector_payload(numbers, own_text(payload["properties"]) if vector is None else text, about)
+            batch.append((*head[:2], stored, *head[3:]))
+        edges = _edges(batch, node_id, dict(enumerate(links)), said)
+        live = [target.encode("utf-8", "replace") for _, target in links if target != node_id]
+        with self._made_for_space:
+            if numbers is not None and definition != self._vectors.definitions:
+                raise VersionConflict("space:default", definition, self._vectors.definitions)
+            versions += [None] * (len(batch) - 1)
+            answers = _batch.append_many(self._write_path(), batch, versions, None, live)
+        return Remembered(node_id, True, None, False, edges, max(answer[0] for answer in answers))
+
+    def _linked(self, node_id: str, similarity: float, links: list[tuple[str, str]], said: _Said) -> Remembered:
+        # The fact is known: what it is linked to may be new. What an earlier try of the same call added is no news.
+        neighbors = self._engine.views.adjacency.neighbors(node_id, direction="out")
+        there = {(it.relation, it.peer): it.edge_id for it in neighbors}
+        batch: list[codec.Prepared] = []
+        new = {at: link for at, link in enumerate(links) if link not in there}
+        edges = _edges(batch, node_id, new, said)
+        if said.event_id is not None:
+            own = set(said.edges(len(links)))
+            edges = (*(edge for edge in there.values() if edge in own), *edges)
+        position = self._engine.position
+        if batch:
+            answers = _batch.append_many(self._write_path(), batch, [None] * len(batch), [True] * len(batch))
+            position = max(answer[0] for answer in answers)
+        return Remembered(node_id, False, similarity, False, edges, position)
+
+    def _took_in(self, entity_id: str, said: _Said, event_type: str = "prime.node.created") -> Event | None:
+        # The event by which an earlier try of the same call made this node, or deleted it.
+        if said.event_id is None:
+            return None
+        name = event_id_text(said.event_id)
+        for position in self._engine.views.history.positions(entity_id):
+            event = self._engine.events.read(position)
+            if event.event_id == name and event.event_type == event_type:
+                return event
+        return None
+
+    def _vector_of(self, text: str, vector: Any) -> Any:
+        if vector is not None:
+            return float32(vector)
+        if self._engine.settings.embedder is None and self._recorded() is None:
+            return None
+        return self._embedded([text])[0]
+
+    def _is_rejected(self, node_id: str) -> bool:
+        position = self._engine.views.reader.latest(node_id)[1]
+        if not position:
+            return False
+        last = self._engine.events.read(position)
+        return last.event_type == "prime.node.deleted" and bool((last.metadata or {}).get("rejected"))
+
+    def reject(
+        self, id: str, *, reason: str | None = None, event_id: EventId | None = None, durable: bool = False
+    ) -> Receipt:
+        """Deletes a live fact for good: remember() will not take in its words again (of the same type) unless forced.
+
+        delete_node() forgets a fact, too, but lets it come back. History keeps both. The same `event_id` again is a
+        no-op. Raises NodeNotFound.
+
+        >>> wrong = prime.remember("Alice has left")
+        >>> prime.reject(wrong.id, reason="she has not").duplicate, prime.remember("Alice has left").rejected
+        (False, True)
+        """
+        metadata: dict[str, Any] = {"rejected": True}
+        if reason is not None:
+            metadata["reason"] = checked_name(reason, "reason")
+        said = _Said(None if event_id is None else codec.encode_event_id(event_id), None, metadata)
+        batch = [codec.prepare("prime.node.deleted", id, {}, *said.envelope(""))]
+        self._write_path()
+        with self._remembering:
+            node = self._engine.views.nodes.node(id)
+            if node is None:
+                done = self._took_in(id, said, "prime.node.deleted")
+                if done is None:
+                    raise NodeNotFound(f"there is no node {id}", hint="it may be gone already")
+                receipt = Receipt(done.position, done.version, done.event_id, True)
+            else:
+                text = node.properties.get("text")
+                if isinstance(text, str) and fact_id(node.type, text) != id:
+                    own = fact_id(node.type, text)
+                    if self._engine.views.nodes.node(own) is None:
+                        batch.append(codec.prepare("prime.node.deleted", own, {}, *said.envelope("words")))
+                answers = _batch.append_many(
+                    self._write_path(), batch, [None] * len(batch), [True] + [False] * (len(batch) - 1)
+                )
+                receipt = self._receipt(*answers[0])
+        if durable or self._always:
+            self._engine.wait_durable(receipt.position + len(batch) - 1)
+        return receipt
+
+    def context(
+        self,
+        query: str,
+        max_tokens: int = 1000,
+        *,
+        tokens: Callable[[str], int] | None = None,
+        **how: Any,
+    ) -> Context:
+        """What is known about a question as a Markdown block for a prompt, of at most `max_tokens` tokens.
+
+        First what there is to know (domains, sizes, names, what leads from one into another), then the best facts with
+        their dates and relations, each with its id to cite. All of it stands in a fence that nothing in it can close,
+        and is called data. `tokens` counts the tokens of a text; without it a token is taken for three bytes of UTF-8,
+        which is more than most tokenizers make. What recall() takes may be given, too. `str()` of the answer is the
+        block; it is empty where not even a line fits. Raises what recall() raises.
+
+        >>> print(prime.context("who is alice?", 200))
+        Recalled from memory as of position ...
+        """
+        count = estimated_tokens if tokens is None else tokens
+        if check_count(max_tokens, "max_tokens") < 1:
+            raise InvalidArgument("max_tokens: expected at least 1")
+        how = {"k": min(CONTEXT_FACTS, max(1, max_tokens // 8)), **how}
+
+        def read() -> tuple[list[str], list[Fact], int]:
+            facts = [self._fact(hit.id, hit.text) for hit in self.recall(query, **how)]
+            return self._index(), facts, self._engine.position
+
+        index, facts, position = self._engine.one_look(read)
+        return packed(index, facts, position, max_tokens, count)
+
+    def _index(self) -> list[str]:
+        views = self._engine.views
+        lines = []
+        for domain in views.domains.domains():
+            names = [self._name(node.id) for node in views.domains.nodes(domain.name, None, None, None, INDEX_NAMES)]
+            more = " ..." if domain.nodes > len(names) else ""
+            lines.append(f"{domain.name}: {domain.nodes} ({', '.join(names)}{more})")
+        for pair in views.cross_domain.pairs(None, None):
+            relations = ", ".join(f"{name} {number}" for name, number in pair.relations.items())
+            lines.append(f"{pair.source_domain} -> {pair.target_domain}: {relations}")
+        return lines
+
+    def _name(self, node_id: str) -> str:
+        node = self._engine.views.nodes.node(node_id)
+        name = None if node is None else node.properties.get("name", node.properties.get("title"))
+        return name if isinstance(name, str) and name else node_id.split(":", 2)[-1]
+
+    def _fact(self, id: str, text: str | None) -> Fact:
+        node = self._engine.views.nodes.node(id) if id.startswith("node:") else None
+        relations = []
+        for it in list(self._engine.views.adjacency.neighbors(id))[-FACT_LINKS:] if node is not None else []:
+            edge = self._engine.views.adjacency.edge(it.edge_id)
+            ends = (it.relation, self._name(it.peer)) if it.direction == "out" else (self._name(it.peer), it.relation)
+            spans = "" if edge is None else _span(edge.valid_from, edge.valid_to)
+            relations.append(f"{'-> ' if it.direction == 'out' else '<- '}{' '.join(ends)} [{it.peer}]{spans}")
+        said = text or ("" if node is None else own_text(node.properties)) or id
+        return Fact(id, said, None if node is None else node.updated_at.date().isoformat(), relations)
+
+
+def fact_id(type: str, text: str) -> str:
+    """The id of a fact: its type, and a hash of its words in NFKC, without case and with single spaces.
+
+    >>> fact_id("memory", "Tea  is hot") == fact_id("memory", "tea is HOT")
+    True
+    """
+    plain = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+    return f"node:{type}:{hashlib.blake2b(plain.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
+
+
+class _Said(NamedTuple):
+    """What stands around the events of one call. With an id of the caller's, theirs and the edges' are made of it."""
+
+    event_id: bytes | None
+    timestamp: Time | None
+    metadata: Json | None
+
+    def id(self, part: str) -> uuid.UUID:
+        """The id of a part: the same for the same call."""
+        return uuid.uuid4() if self.event_id is None else uuid.uuid5(uuid.UUID(bytes=self.event_id), part)
+
+    def envelope(self, part: str) -> tuple[uuid.UUID | None, Time | None, Json | None]:
+        """As codec.prepare() takes it. The part without a name has the caller's own id."""
+        if self.event_id is None:
+            return None, self.timestamp, self.metadata
+        return self.id(part) if part else uuid.UUID(bytes=self.event_id), self.timestamp, self.metadata
+
+    def edges(self, count: int) -> tuple[str, ...]:
+        """The ids of so many edges."""
+        return tuple(f"edge:{self.id(f'edge {at}')}" for at in range(count))
+
+
+def _edges(
+    batch: list[codec.Prepared], node_id: str, links: Mapping[int, tuple[str, str]], said: _Said
+) -> tuple[str, ...]:
+    made = []
+    for at, (relation, target) in links.items():
+        made.append(f"edge:{said.id(f'edge {at}')}")
+        payload = {"source": node_id, "target": target, "relation": relation}
+        batch.append(codec.prepare("prime.edge.created", made[-1], payload, *said.envelope(f"link {at}")))
+    return tuple(made)
+
+
+def _link(given: Any) -> tuple[str, str]:
+    if not isinstance(given, (tuple, list)) or len(given) != 2 or not all(isinstance(it, str) and it for it in given):
+        raise InvalidArgument(f"links: expected pairs of a relation and a node's id, found {given!r}")
+    return given[0], given[1]
+
+
+def _span(begin: Any, end: Any) -> str:
+    if begin is None and end is None:
+        return ""
+    return f" ({'' if begin is None else begin.date().isoformat()}..{'' if end is None else end.date().isoformat()})"

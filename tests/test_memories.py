@@ -1,0 +1,137 @@
+"""Facts: taken in once, whole or not at all, turned away for good; and what a prompt is given of them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import primecore
+from primecore import InvalidArgument, NodeNotFound
+from primecore.contexts import Fact, estimated_tokens, packed, plain
+
+
+@pytest.fixture
+def prime():
+    with primecore.open(":memory:", embedder="hashing") as store:
+        store.add_node("person", {"name": "Alice", "domain": "eng"}, id="alice")
+        yield store
+
+
+def test_node_vector_and_links_come_in_one_step(prime):
+    before = prime.position
+    found = prime.remember(
+        "Alice leads auth", links=[("about", "node:person:alice")], domain="eng", labels=["fact"], conversation="c1",
+        properties={"source": "mail"}, timestamp="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    assert found.created and found.similarity is None and found.position == prime.position == before + 4
+    node = prime.node(found.id)
+    assert node.properties == {"text": "Alice leads auth", "conversation_id": "c1", "source": "mail"}
+    assert (node.domain, node.labels, node.created_at.year) == ("eng", ("fact",), 2026)
+    [edge] = found.edges
+    assert prime.edge(edge).target == "node:person:alice" and prime.stats().vectors == 1
+    assert prime.recall("who leads auth?", conversation="c1")[0].id == found.id
+    assert next(iter(prime.history(found.id))).metadata == {"conversation_id": "c1"}
+    prime.update_node(found.id, {"text": "Bob leads auth"})
+    assert "Bob" in prime.similar(id=found.id, k=1)[0].text if prime.similar(id=found.id, k=1) else True
+
+
+def test_the_same_words_are_one_fact(prime):
+    first = prime.remember("Tea  is hot")
+    again = prime.remember("tea is HOT", links=[("about", "node:person:alice")])
+    assert (again.id, again.created, again.similarity, len(again.edges)) == (first.id, False, 1.0, 1)
+    assert prime.remember("tea is hot", links=[("about", "node:person:alice")]).edges == ()
+    assert prime.remember("tea is hot", type="other").created
+    prime.update_node(first.id, {"text": "Tea is cold"})
+    assert prime.remember("Tea is hot", near=None).id not in (first.id, None)
+
+
+def test_what_is_nearly_the_same_is_one_fact(prime):
+    first = prime.remember("Alice leads the auth project")
+    near = prime.remember("Alice leads the auth project!")
+    assert (near.id, near.created) == (first.id, False) and near.similarity > 0.95
+    assert prime.remember("Alice leads the auth project!", near=None).created
+    assert prime.remember("Bob cooks lunch").created
+
+
+def test_what_is_turned_away_stays_away(prime):
+    wrong = prime.remember("Alice has left")
+    prime.reject(wrong.id, reason="she has not")
+    before = prime.position
+    again = prime.remember("alice has left")
+    assert again.rejected and not again.created and prime.position == before and prime.recall("has left") == []
+    assert prime.replay(verify=True).equal
+    assert prime.remember("Alice has left", force=True).created
+    kept = prime.remember("Alice has moved", id="mine")
+    prime.reject(kept.id)
+    assert prime.remember("Alice has moved").rejected
+    gone = prime.remember("Bob likes tea")
+    prime.delete_node(gone.id)
+    assert prime.remember("Bob likes tea").created  # forgotten, not rejected
+    with pytest.raises(NodeNotFound):
+        prime.reject("node:memory:none")
+
+
+def test_nothing_is_appended_where_anything_is_wrong(prime):
+    before = prime.position
+    with pytest.raises(NodeNotFound):
+        prime.remember("x", links=[("about", "node:person:alice"), ("about", "node:person:nobody")])
+    for wrong in ({"text": " "}, {"text": 7}, {"text": "x", "type": "a:b"}, {"text": "x", "links": ["ab"]},
+                  {"text": "x", "id": ""}, {"text": "x", "vector": "no"}):  # fmt: skip
+        with pytest.raises(InvalidArgument):
+            prime.remember(**wrong)
+    prime.remember("y")
+    count = prime.position
+    with pytest.raises(primecore.PrimeError):
+        prime.remember("z", vector=[1.0, 2.0])  # not of the space
+    assert before < count == prime.position and prime.stats().nodes == 2
+
+
+def test_without_a_model_words_must_do():
+    with primecore.open(":memory:") as prime:
+        fact = prime.remember("Alice leads auth")
+        assert prime.stats().vectors == 0 and prime.recall("auth")[0].id == fact.id
+        assert prime.remember("Bob", vector=[1.0, 0.0]).created and prime.stats().vectors == 1
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=60) | st.text("`~\n# []ab", max_size=60)
+facts = st.builds(Fact, texts, texts, st.none() | st.just("2026-01-01"), st.lists(texts, max_size=3))
+
+
+@given(
+    st.lists(texts, max_size=4), st.lists(facts, max_size=6), st.integers(1, 200),
+    st.sampled_from([estimated_tokens, len, lambda text: len(text.split())]),
+)  # fmt: skip
+def test_a_block_never_takes_more_and_never_breaks_out(index, given_facts, most, count):
+    block = packed(index, given_facts, 7, most, count)
+    assert count(block.markdown) == block.tokens <= most if block.markdown else block.tokens == 0
+    assert len(block.ids) + block.left_out == len(given_facts)
+    if block.markdown:
+        lines = block.markdown.split("\n")
+        fence = re.fullmatch("(`{3,})text", lines[1])[1]
+        assert lines[-1] == fence and not any(fence in line for line in lines[2:-1])
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", block.markdown)
+
+
+def test_hostile_text_stays_on_its_line():
+    assert plain("a\r\nb\x1b[2Jc\u202ed\u2028e\x00") == "a b[2Jcd e"
+    assert len(plain("x" * 5000)) == 1000
+
+
+def test_a_context_says_what_there_is_and_what_fits_best(prime):
+    prime.add_node("project", {"name": "Auth ```", "domain": "product"}, id="auth")
+    prime.add_edge("node:person:alice", "node:project:auth", "works_on", valid_from="2025-01-01T00:00:00Z")
+    block = prime.context("who works on auth?", 300)
+    text = str(block)
+    assert "eng -> product: works_on 1" in text and "[node:project:auth]" in text and block.position == prime.position
+    assert "Alice works_on [node:person:alice] (2025-01-01..)" in text and text.count("````") == 2
+    assert block.ids[0] == "node:project:auth" and block.left_out == 0 and block.tokens == estimated_tokens(text)
+    prime.delete_node("node:project:auth")
+    assert "auth" not in str(prime.context("who works on auth?", 300)).lower()
+    assert prime.context("alice", 3) == primecore.Context("", 0, (), 1, prime.position)
+    with pytest.raises(InvalidArgument):
+        prime.context("alice", 0)
+    with pytest.raises(InvalidArgument, match="counts tokens"):
+        prime.context("alice", 100, tokens=lambda text: "many")
