@@ -85,3 +85,6 @@ cdef void sync_ask(sync_t* sync, int job) noexcept nogil                # wakes 
 cdef int sync_next_job(sync_t* sync, int64_t timeout_us) noexcept nogil # a sync_job
 # 0: durable; ETIMEDOUT; or the errno of the failure that poisoned the log
 cdef int sync_wait(sync_t* sync, uint64_t position, int64_t timeout_us) noexcept nogil
+# Due after every sync_wait, with the GIL taken again: it wakes the next who waits. Were all woken at once, each would be
+# put to sleep again in the queue for the GIL.
+cdef void sync_pass_on(sync_t* sync) noexcept nogil

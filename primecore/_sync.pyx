@@ -32,7 +32,9 @@ cdef extern from "threads.h" nogil:
     int gate_init(gate_t*)
     void gate_destroy(gate_t*)
     int gate_wait(gate_t*, uint32_t, int64_t)
-    void gate_open(gate_t*)
+    void gate_open(gate_t*, int)
+    void gate_wake(gate_t*, int)
+    int EVERYBODY "INT_MAX"
 
 cdef extern from "atomics.h" nogil:
     int load_acquire_int(const int*)
@@ -48,6 +50,7 @@ cdef extern from "atomics.h" nogil:
 
 cdef enum:
     PROMISE_DELAY_US = 1000000          # a promise dirties one more page: not after every sync
+    CHAINS = 2                          # waiters that a sync wakes itself; each wakes one more (sync_pass_on)
 
 
 cdef int sync_init(sync_t* sync) noexcept nogil:
@@ -91,8 +94,8 @@ cdef void sync_stop(sync_t* sync) noexcept nogil:
 
 
 cdef inline void open_both(sync_t* sync) noexcept nogil:
-    gate_open(&sync.covered[0])
-    gate_open(&sync.covered[1])
+    gate_open(&sync.covered[0], EVERYBODY)
+    gate_open(&sync.covered[1], EVERYBODY)
 
 
 cdef inline void poison_locked(sync_t* sync, int error) noexcept nogil:
@@ -191,6 +194,13 @@ cdef int sync_wait(sync_t* sync, uint64_t position, int64_t timeout_us) noexcept
     return result
 
 
+cdef void sync_pass_on(sync_t* sync) noexcept nogil:
+    # Of two gates, since a waiter may have been woken at either. Nobody waits there in most calls.
+    if load_acquire_int(&sync.waiters):
+        gate_wake(&sync.covered[0], 1)
+        gate_wake(&sync.covered[1], 1)
+
+
 cdef int sync_files(sync_t* sync, uint32_t count, uint64_t directory) noexcept nogil:
     cdef uint32_t number
     cdef segment_t* segment
@@ -255,7 +265,7 @@ cdef int sync_once(sync_t* sync) noexcept nogil:
     store_release_u64(sync.durable_position, committed)
     if sync.live != NULL:
         live_durable(sync.live, committed)
-    gate_open(gate)
+    gate_open(gate, CHAINS)
     if not sync.promise_since_us:
         sync.promise_since_us = monotonic_us()
         pthread_cond_signal(&sync.wake)

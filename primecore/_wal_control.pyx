@@ -14,8 +14,8 @@ from primecore._live cimport Live
 from primecore._mapping cimport Mapping
 from primecore._record cimport record_length, record_reseed
 from primecore._segment cimport Segment, segment_chain, segment_note, segment_t
-from primecore._sync cimport (JOB_PREPARE, JOB_SEAL, JOB_STOP, pthread_mutex_t, sync_ask, sync_next_job, sync_poison,
-                              sync_start, sync_stop, sync_t, sync_wait)
+from primecore._sync cimport (JOB_PREPARE, JOB_SEAL, JOB_STOP, pthread_mutex_t, sync_ask, sync_next_job, sync_pass_on,
+                              sync_poison, sync_start, sync_stop, sync_t, sync_wait)
 from primecore._wal cimport MAX_SEGMENTS, WAL_CLOSED, WAL_OK, WAL_READ_ONLY, Wal
 
 cdef extern from "<pthread.h>" nogil:
@@ -153,6 +153,7 @@ def wait(Wal wal not None, uint64_t position, int64_t timeout_us) -> int:
     cdef int result
     with nogil:
         result = sync_wait(&wal.sync, position, timeout_us)
+    sync_pass_on(&wal.sync)
     return 1 if result == ETIMEDOUT else -result
 
 

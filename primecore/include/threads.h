@@ -89,11 +89,21 @@ static inline int gate_wait(gate_t *gate, uint32_t seen, int64_t deadline_us) {
 #endif
 }
 
-static inline void gate_open(gate_t *gate) {
+static inline void gate_wake(gate_t *gate, int count) {
+#if defined(__linux__)
+    syscall(SYS_futex, &gate->word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+#else
+    (void)gate, (void)count;
+#endif
+}
+
+/* Opens the gate for all who wait; `woken` of them are woken here, and each must wake one more by gate_wake. */
+static inline void gate_open(gate_t *gate, int woken) {
 #if defined(__linux__)
     __atomic_add_fetch(&gate->word, 1, __ATOMIC_ACQ_REL);
-    syscall(SYS_futex, &gate->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    gate_wake(gate, woken);
 #else
+    (void)woken;
     pthread_mutex_lock(&gate->lock);
     __atomic_add_fetch(&gate->word, 1, __ATOMIC_ACQ_REL);
     pthread_cond_broadcast(&gate->opened);
