@@ -2,13 +2,18 @@
 meanwhile.
 
 Sizes are of the mixed workload, and of the real logs named with --log (JSONL, also .gz). Bytes are those of the
-segments that were closed, records only, against those of the files. Reads are neighbors() of skewed nodes in one
-thread while another compacts or writes checkpoints, against the same reads alone.
+segments that were closed, records only, against those of the files. Reads are neighbors() of skewed nodes on one core,
+alone, and while something else works on the others: compaction in a thread, as the background worker does it (gently)
+and without rest; the helper process that writes checkpoints; `checkpoint()` over and over in a thread, which is what
+closing does. A machine with one core cannot show this.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -43,11 +48,13 @@ def sizes(folder: Path, fill: Callable[[Any], None]) -> dict[str, float]:
     return found
 
 
-def beside(prime: Any, reads: list[str], work: Callable[[], object] | None) -> dict[str, float]:
-    """Percentiles of reads while `work` is repeated in another thread."""
+def beside(prime: Any, reads: list[str], elsewhere: set[int], work: Callable[[], object] | None) -> dict[str, float]:
+    """Percentiles of reads while `work` is repeated in another thread, on cores of its own."""
     stop = threading.Event()
 
     def go_on() -> None:
+        if elsewhere:
+            os.sched_setaffinity(0, elsewhere)  # this thread alone
         while work is not None and not stop.is_set():
             work()
 
@@ -61,10 +68,18 @@ def beside(prime: Any, reads: list[str], work: Callable[[], object] | None) -> d
     return common.percentiles(spans, common.clock_ns())
 
 
+def help_out(store: Path) -> None:
+    """What the keeper of a store does now and then: a process that writes a checkpoint."""
+    for old in (store / "checkpoints").glob("*.checkpoint"):
+        old.unlink(missing_ok=True)
+    subprocess.run([sys.executable, "-m", "primecore.checkpointer", str(store)], check=True)
+
+
 def main() -> None:
     parser = common.parser(__doc__.splitlines()[0])
     parser.add_argument("--log", type=Path, action="append", default=[], help="a real log to measure too (repeat)")
     arguments = parser.parse_args()
+    allowed = common.cores()
     head, figures = common.start(arguments), {}
     count = common.scaled(1_000_000, arguments.scale)
     with common.workplace(arguments) as folder:
@@ -76,16 +91,29 @@ def main() -> None:
         figures["sizes"] = {"mixed": sizes(folder, mixed)}
         for log in arguments.log:
             figures["sizes"][log.name.partition(".")[0]] = sizes(folder, lambda prime: prime.ingest(str(log)))  # noqa: B023
-        with primecore.open(common.fresh(folder / "reads"), checkpoint_events=0) as prime:
-            mixed(prime)
-            ids, rng = [node.id for node in prime.nodes(limit=100_000)], random.Random(2)
-            reads = [ids[int(len(ids) * rng.random() ** 3)] for _ in range(common.scaled(READS, arguments.scale))]
-            beside(prime, reads[:1000], None)
-            figures["neighbors_ns"] = {
-                "alone": beside(prime, reads, None),
-                "compacting": beside(prime, reads, lambda: prime.compact(gently=True)),
-                "checkpointing": beside(prime, reads, prime.checkpoint),
-            }
+        elsewhere = set(allowed) - {head["core"]} if head["core"] >= 0 else set()
+        ns: dict[str, dict[str, float]] = {}
+        for number in range(2):
+            store = common.fresh(folder / f"reads-{number}")
+            with primecore.open(store, checkpoint_events=0) as prime:
+                mixed(prime)
+                prime.flush()
+                ids, rng = [node.id for node in prime.nodes(limit=100_000)], random.Random(2)
+                reads = [ids[int(len(ids) * rng.random() ** 3)] for _ in range(common.scaled(READS, arguments.scale))]
+                beside(prime, reads[:1000], set(), None)
+                # A compaction comes last, and one to a store: there is only so much to do.
+                works: dict[str, Callable[[], object] | None] = {
+                    "alone": None,
+                    "the helper writes a checkpoint": lambda: help_out(store),  # noqa: B023
+                    "checkpoint()": prime.checkpoint,
+                    "compact(gently=True)": lambda: prime.compact(gently=True),
+                }
+                if number:
+                    works = {"compact()": prime.compact}
+                ns |= {name: beside(prime, reads, elsewhere, work) for name, work in works.items()}
+        figures["neighbors_ns"] = ns
+        figures["p99_ratio"] = {name: round(it["p99"] / ns["alone"]["p99"], 3) for name, it in ns.items()}
+        figures["cores"] = len(allowed)
     common.finish("compaction", arguments, head, figures)
 
 
