@@ -42,7 +42,8 @@ def alike(
     if numbers is None:
         return []
     if filters.by_nodes:
-        return source.look(lambda: vectors.nearest(numbers, k, least, filters, own))
+        found: list[Hit] = source.look(lambda: vectors.nearest(numbers, k, least, filters, own))
+        return found
     return vectors.nearest(numbers, k, least, filters, own)
 
 

@@ -131,7 +131,8 @@ def recalled(it: Question, source: Source, view: Recall, any_model: bool) -> lis
     numbers = _meant(source, query, it.vector, any_model) if how.weights.vector > 0.0 else None
     if numbers is None and not asked.clauses:
         return []
-    return source.look(lambda: view.best(asked, numbers, it.k, filters, how))
+    found: list[Hit] = source.look(lambda: view.best(asked, numbers, it.k, filters, how))
+    return found
 
 
 def _meant(source: Source, query: str | None, vector: Any, any_model: bool) -> Any:
