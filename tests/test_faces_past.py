@@ -18,6 +18,7 @@ THEN = 8
 GIVEN = {"id": ALICE, "ids": [ALICE], "entity": ALICE, "from": ALICE, "to": BOB, "source": ALICE, "target": BOB}
 GIVEN |= {"query": "Alice"}
 ASKED_TOO = {"similar": {"id": ALICE}, "/vectors/search": {"id": ALICE}}
+ASKED_TOO |= {"recall": {"query": "Alice"}, "/recall": {"query": "Alice"}}
 # What a process says of itself, and not of its past.
 OWN = {"memory_bytes", "wal_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms", "durable_position"}
 ROUTES = [route for route in routes.table() if any(field is asking.AT or field.name == "at" for field in route.fields)]

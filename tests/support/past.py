@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from primecore.errors import InvalidArgument, VectorNotFound
+from primecore.errors import PrimeError
 from support import views
 from support.compare import (
     assert_fields,
@@ -106,7 +106,7 @@ def assert_same_reads(view: Any, other: Any, rng: random.Random) -> None:
             try:
                 found = getattr(store, name)(*args, **kwargs)
                 answers.append(list(found) if name in ("neighbors", "history", "events") else found)
-            except (InvalidArgument, VectorNotFound) as error:
+            except PrimeError as error:
                 answers.append(str(error))
         assert answers[0] == answers[1], (name, args, kwargs, answers)
 
