@@ -3,7 +3,9 @@
 All take turns on one file system in one run, a hundred operations each, so that a disk that changes its pace changes it
 for all: raw pwrite + fdatasync of the same bytes into a file that was filled before, Prime with fsync="always", Prime
 with fsync="interval" and durable=True, and SQLite with synchronous=FULL, one transaction an event. Of the threads, each
-waits for its own event. SQLite's writers each have a connection and wait for its lock.
+waits for its own event. SQLite's writers each have a connection and wait for its lock. Beside the 64 writers stand as
+many that each sync the raw disk for themselves, and as many that only wake each other in turn: an event has a thread to
+wake that waits for it, and no way of waiting wakes it faster.
 """
 
 from __future__ import annotations
@@ -55,6 +57,29 @@ def together(act: Callable[[int], object], count: int) -> float:
             thread.join()
 
     return count / common.timed(run).wall
+
+
+def turns_per_second(count: int) -> float:
+    """Threads in a ring, each woken by the one before: how many are woken a second."""
+    locks = [threading.Lock() for _ in range(WRITERS)]
+    for lock in locks:
+        lock.acquire()
+
+    def take_turns(place: int) -> None:
+        mine, after = locks[place], locks[(place + 1) % WRITERS]
+        for _ in range(count // WRITERS):
+            mine.acquire()
+            after.release()
+
+    def run() -> None:
+        ring = [threading.Thread(target=take_turns, args=(place,)) for place in range(WRITERS)]
+        for thread in ring:
+            thread.start()
+        locks[0].release()
+        for thread in ring:
+            thread.join()
+
+    return count // WRITERS * WRITERS / common.timed(run).wall
 
 
 @contextlib.contextmanager
@@ -128,6 +153,8 @@ def one_round(folder: Path, scale: float) -> dict[str, float]:
         rate = together(lambda n: prime.append(*event(n)), many)
         assert prime.durable_position == prime.position == count + many + 1
         database_rate = together(database, few)
+        raw_rate = together(turns["raw"], min(many, count))
+        turn_rate = turns_per_second(many)
     clock = common.clock_ns()
     p50 = {name: common.percentiles(found, clock)["p50"] for name, found in spans.items()}
     per_second = {name: count / (sum(found) / 1e9) for name, found in spans.items()}
@@ -139,6 +166,9 @@ def one_round(folder: Path, scale: float) -> dict[str, float]:
         "prime_1_writer_per_second": per_second["prime"],
         "prime_64_writers_per_second": rate,
         "prime_64_times_1": rate / per_second["prime"],
+        "raw_64_writers_per_second": raw_rate,
+        "turns_of_64_threads_per_second": turn_rate,
+        "prime_64_times_turns": rate / turn_rate,
         "sqlite_1_writer_per_second": per_second["sqlite"],
         "sqlite_64_writers_per_second": database_rate,
     }

@@ -4,7 +4,8 @@ Two routes are empty: "bare", an application that answers two bytes from the sam
 GET /health, which takes the way that all requests take. Ratios are given over both.
 
 GET neighbours (fresh ids of a graph of 100,000 nodes, five edges each way, so ten neighbours and ten nodes an answer),
-GET stats, POST events one and 1,000 a request. Also over 32 connections, for the rate. wrk shares the pinned core.
+GET stats, POST events one and 1,000 a request. Also over 32 connections, for the rate. Servers have the pinned core,
+wrk another one where there is one (--client-core).
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ request = function()
 end""",
 }
 PATHS = {"bare": "/", "route": "/health", "stats": f"{API}/stats"}
+# Every request is made by Lua, so that wrk works as hard for each contender.
+SCRIPTS |= {name: f'request = function() return wrk.format("GET", "{path}") end' for name, path in PATHS.items()}
 
 
 def empty() -> None:
@@ -83,9 +86,9 @@ def server(*command: object) -> Iterator[str]:
         child.wait(60)
 
 
-def wrk(url: str, script: Path | None, seconds: int, connections: int) -> dict[str, float]:
+def wrk(url: str, script: Path, seconds: int, connections: int) -> dict[str, float]:
     """One run: microseconds at two percentiles, requests per second."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *(["-s", script] if script else []), url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script, url]
     told = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in told or "Socket errors" in told:
         raise SystemExit(f"wrk met errors:\n{told}")
@@ -98,10 +101,16 @@ def wrk(url: str, script: Path | None, seconds: int, connections: int) -> dict[s
 
 
 def main() -> None:
-    arguments = common.parser(__doc__.splitlines()[0]).parse_args()
+    parser = common.parser(__doc__.splitlines()[0])
+    parser.add_argument("--client-core", type=int, default=None, help="CPU of wrk (default: one that servers have not)")
+    arguments = parser.parse_args()
+    others = common.cores()
     if shutil.which("wrk") is None:
         raise SystemExit("this needs wrk (Debian and Ubuntu: apt-get install wrk)")
     head = common.start(arguments)
+    others -= {head["core"]}
+    client = arguments.client_core if arguments.client_core is not None else min(others, default=head["core"])
+    head["client_core"] = client
     nodes = common.scaled(100_000, arguments.scale)
     seconds = max(1, round(10 * arguments.scale))
     runs: dict[str, list[dict[str, float]]] = {}
@@ -114,13 +123,14 @@ def main() -> None:
             scripts[name].write_text(text.format(api=API, nodes=nodes, event=EVENT))
         serve = ("-m", "primecore.cli", "--json", "--data-dir", copy, "serve", "--port", 0)
         with server(__file__, "--empty") as nothing, server(*serve) as prime:
+            if client >= 0:
+                common.run_on({client})  # servers keep the core they were started on
             for _ in range(arguments.rounds):
                 for name in ("bare", "route", "neighbors", "stats", "events_1", "events_1000"):
                     base = nothing if name == "bare" else prime
-                    url = base + PATHS.get(name, "/")
-                    runs.setdefault(name, []).append(wrk(url, scripts.get(name), seconds, 1))
+                    runs.setdefault(name, []).append(wrk(base, scripts[name], seconds, 1))
                     if not name.startswith("events"):
-                        many = wrk(url, scripts.get(name), seconds, CONNECTIONS)
+                        many = wrk(base, scripts[name], seconds, CONNECTIONS)
                         runs.setdefault(f"{name}_{CONNECTIONS}_connections", []).append(many)
     figures = {name: common.middle(rounds) for name, rounds in runs.items()}
     figures["nodes"] = nodes

@@ -84,21 +84,25 @@ def machine() -> str:
     return f"{platform.machine()} {built} python{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def limit_address_space() -> None:
-    """In the child, before valgrind starts."""
+def limit(core: int | None) -> None:
+    """In the child, before valgrind starts. On one core nothing goes to a helper, where it would not be counted."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    if core is not None:
+        os.sched_setaffinity(0, {core})
 
 
-def count(name: str, store: Path, lines: Path, folder: Path) -> float:
+def count(name: str, store: Path, lines: Path, folder: Path, options: tuple[str, ...] = ()) -> float:
     """Instructions of one operation."""
     path = PATHS[name]
     command = [
-        "valgrind", "--tool=callgrind", f"--toggle-collect={path.function}", "--collect-atstart=no",
+        "valgrind", "--tool=callgrind", *options, f"--toggle-collect={path.function}", "--collect-atstart=no",
         f"--callgrind-out-file={folder}/callgrind.%p", sys.executable, "-c", path.program, store, lines,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": ":".join(filter(None, sys.path))}
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
+    core = cores[list(PATHS).index(name) % len(cores)]
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, env=environment, preexec_fn=limit_address_space
+        list(map(str, command)), capture_output=True, text=True, env=environment, preexec_fn=lambda: limit(core)
     )
     collected = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode != 0 or collected is None or collected[1] == "0":
@@ -106,20 +110,26 @@ def count(name: str, store: Path, lines: Path, folder: Path) -> float:
     return int(collected[1]) / path.operations
 
 
-def measure() -> dict[str, float]:
-    """Instructions an operation, by path."""
+def prepare(folder: Path) -> tuple[Path, dict[str, Path]]:
+    """A file of lines, and a store for each path."""
     import primecore
 
+    lines = workloads.file_of(folder, "mixed", EVENTS)
+    with primecore.open(folder / "store") as prime:
+        for kind in ("nodes", "edges"):
+            with workloads.stream(kind, 1000) as stream:
+                prime.ingest(stream)
+    stores = {path: folder / f"store-{at}" for at, path in enumerate(PATHS)}
+    for store in stores.values():
+        subprocess.run(["cp", "-r", folder / "store", store], check=True)
+    return lines, stores
+
+
+def measure() -> dict[str, float]:
+    """Instructions an operation, by path."""
     with tempfile.TemporaryDirectory(prefix="prime-instructions-") as name:
         folder = Path(name)
-        lines = workloads.file_of(folder, "mixed", EVENTS)
-        with primecore.open(folder / "store") as prime:
-            for kind in ("nodes", "edges"):
-                with workloads.stream(kind, 1000) as stream:
-                    prime.ingest(stream)
-        stores = {path: folder / f"store-{at}" for at, path in enumerate(PATHS)}
-        for store in stores.values():
-            subprocess.run(["cp", "-r", folder / "store", store], check=True)
+        lines, stores = prepare(folder)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             counted = pool.map(lambda path: count(path, stores[path], lines, folder), PATHS)
             return {path: round(value, 1) for path, value in zip(PATHS, counted, strict=True)}

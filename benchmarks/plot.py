@@ -173,7 +173,8 @@ def durability_part(results: dict[str, Result]) -> str:
         said = (rung.get("not_allowed") and "not allowed there") or f"{rung['tried']:,}"
         lines.append(f"| {name} | {said} | {rung['unit']} | {rung['seconds']:,.0f} | {rung['failures']} |")
     where = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['system'].partition('-')[0]}"
-    what = f"commit {machine['commit'] or 'unknown'}, first seed {result['first_seed']}"
+    python = machine["versions"]["python"]
+    what = f"Python {python}, commit {machine['commit'] or 'unknown'}, first seed {result['first_seed']}"
     return "\n".join([*lines, "", f"{result['seconds']:,.0f} seconds on {where}, {what}.", ""])
 
 

@@ -1,5 +1,6 @@
-"""Types of the compiled `_briefs`: properties of many nodes as JSON text."""
+"""Types of the compiled `_briefs`: properties of many nodes, and neighbours, as JSON text."""
 
 from primecore._reads import Reader
 
 def properties_json(reader: Reader, ids: list[str]) -> list[bytes | None]: ...
+def neighbors_json(reader: Reader, id: str, relation: str | None, direction: str, limit: int) -> bytes: ...

@@ -37,7 +37,6 @@ cdef extern from "key_cell.h" nogil:
                         char* out)
     void key_cell_remove(key_cell_t* cell)
     uint32_t key_prefix_size(const char* key, uint32_t size)
-    bint key_is_ascii(const char* text, size_t size)
 
     bint uuid_parse(const char* text, uint8_t* id)
     bint uuid_parse_plain(const char* text, uint8_t* id)

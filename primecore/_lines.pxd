@@ -2,14 +2,15 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from primecore._slices cimport Slices
+
 
 cdef class Source:
     # Where lines come from, and how far they have come.
     cdef readonly str name
     cdef readonly bint derives_ids
     cdef readonly bytes identity
-    cdef const char* identity_data
-    cdef size_t identity_size
+    cdef Slices slices                      # reads `identity`
     cdef readonly uint32_t line             # of the line that comes next
     cdef readonly uint64_t read
     cdef public uint64_t appended

@@ -125,7 +125,7 @@ def edges(Reader reader not None, relation, after, limit):
         if number == NONE32:
             raise InvalidArgument(f"after: expected the id of an edge, found {after!r}")
         number += 1
-    while number < graph.edges.count and (limit is None or <size_t>len(found) < limit):
+    while number < graph.edges.known() and (limit is None or <size_t>len(found) < limit):
         edge = graph.edge(number)
         if edge.born and edge.died == 0 and (wanted == NONE32 or edge.relation == wanted):
             found.append(reader.raw_edge(number))

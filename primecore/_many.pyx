@@ -180,13 +180,13 @@ cdef class ManyNeighbors(OpenResult):
 
     def peer_id(self, uint32_t number):
         """The id of a node number. Raises IndexError for a number that no node has."""
-        if number >= self.graph.nodes.count:
+        if number >= self.graph.nodes.known():
             raise IndexError("no such node")
         return self.graph.nodes.key_str(number)
 
     def edge_id(self, uint32_t number):
         """The id of an edge number. Raises IndexError for a number that no edge has."""
-        if number >= self.graph.edges.count:
+        if number >= self.graph.edges.known():
             raise IndexError("no such edge")
         return self.graph.edges.key_str(number)
 

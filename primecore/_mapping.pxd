@@ -26,7 +26,7 @@ ctypedef struct mapping_t:
     uint64_t synced_changes
     faults_t* faults
     int fd
-    int kind
+    int kind                # settle() changes it while the sync thread may look
 
 
 # All give 0 or errno; mapping_write() is for a WRITTEN_FILE only.

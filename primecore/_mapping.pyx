@@ -25,6 +25,12 @@ cdef extern from "<unistd.h>" nogil:
     ssize_t pread(int, void*, size_t, int64_t)
     int close_descriptor "close"(int)
 
+cdef extern from "atomics.h" nogil:
+    int load_acquire_int(const int*)
+    uint64_t load_acquire_u64(const uint64_t*)
+    void store_release_int(int*, int)
+    void store_release_u64(uint64_t*, uint64_t)
+
 cdef extern from "disk.h" nogil:
     int disk_sync_data(int fd)
     int disk_sync_all(int fd)
@@ -118,17 +124,18 @@ cdef enum:
 
 
 cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
-    cdef int error = 0
+    cdef int error = 0, kind
     if mapping.faults != NULL:
         error = faults_next(&mapping.faults.countdown, &mapping.faults.operations, mapping.faults.error,
                             mapping.faults.sticky)
         if error:
             return error
-    if mapping.kind == DIRECTORY:
+    kind = load_acquire_int(&mapping.kind)
+    if kind == DIRECTORY:
         if mapping.fd >= 0:
             return disk_sync_all(mapping.fd)
-        mapping.synced_changes = mapping.changes
-    elif mapping.kind == MEMORY:
+        mapping.synced_changes = load_acquire_u64(&mapping.changes)
+    elif kind == MEMORY:
         if mapping.synced != NULL:
             memcpy(mapping.synced, mapping.data, mapping.bytes)
     elif mapping.fd >= 0:
@@ -137,7 +144,7 @@ cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
 
 
 cdef int mapping_taken(const mapping_t* mapping) noexcept nogil:
-    if mapping.fd < 0 or mapping.kind == DIRECTORY:
+    if mapping.fd < 0 or load_acquire_int(&mapping.kind) == DIRECTORY:
         return 0
     return file_taken(mapping.fd, mapping.bytes)
 
@@ -167,7 +174,7 @@ cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noe
 
 cdef uint64_t mapping_let_go(mapping_t* mapping, uint64_t begin, uint64_t end) noexcept nogil:
     cdef uint64_t until = end & ~<uint64_t>(PAGE_BYTES - 1)
-    if mapping.kind != MAPPED_FILE or until <= begin:
+    if load_acquire_int(&mapping.kind) != MAPPED_FILE or until <= begin:
         return begin
     madvise(mapping.data + begin, until - begin, FORGET_PAGES)
     return until
@@ -356,7 +363,7 @@ cdef class Mapping:
         data = mmap(self.c_mapping.data, self.c_mapping.bytes, PROT_READ, MAP_SHARED | MAP_FIXED, self.c_mapping.fd, 0)
         if data == MAP_FAILED:
             raise OSError(errno, os.strerror(errno))
-        self.c_mapping.kind = MAPPED_FILE
+        store_release_int(&self.c_mapping.kind, MAPPED_FILE)    # behind the mapping: the sync thread lets go of its pages
         self.writable = False
 
     def sync(self) -> None:
@@ -399,7 +406,7 @@ cdef class Mapping:
 
     def note_change(self) -> int:
         """Count one changed entry of a simulated directory; gives the new count."""
-        self.c_mapping.changes += 1
+        store_release_u64(&self.c_mapping.changes, self.c_mapping.changes + 1)
         return self.c_mapping.changes
 
     @property

@@ -360,21 +360,23 @@ cdef void place_error(event_t* event, parser_t* parser, scan_error_t* error) noe
     error[0] = parser.error
 
 
-cdef int decode_parts(event_t* event, scratch_t* scratch, parser_t* parser) noexcept nogil:
+cdef int decode_parts(event_t* event, scratch_t* scratch, parser_t* parser, bint trusted) noexcept nogil:
     cdef fields_t fields
     fields.present = 0
     fields.entity_at = NULL
     fields.begin = NULL
     parser_open(parser, NULL, 0, MAX_DEPTH, scratch)
-    if check_event_type(event.type) != 0:
-        return parser_refuse(parser, SCAN_WANT_EVENT_TYPE, NULL, b"event_type")
+    if not trusted or event.code == CODE_CUSTOM:
+        # A record names a known type by its code: there is nothing to check, or to look up.
+        event.code = <uint8_t>event_code_of(event.type)
+        if event.code == CODE_CUSTOM and check_event_type(event.type) != 0:
+            return parser_refuse(parser, SCAN_WANT_EVENT_TYPE, NULL, b"event_type")
     if check_entity_id(event.entity) != 0:
         return parser_refuse(parser, SCAN_WANT_ENTITY_ID, NULL, b"entity_id")
     if event.metadata.size and walk_part(event, &event.metadata, &fields, parser, scratch, False) != SCAN_OK:
         return parser.error.code
     if event.payload.size and walk_part(event, &event.payload, &fields, parser, scratch, True) != SCAN_OK:
         return parser.error.code
-    event.code = <uint8_t>event_code_of(event.type)
     return apply_rules(event, &fields, parser)
 
 
@@ -402,7 +404,7 @@ cdef int decode_payload(event_t* event, scratch_t* scratch, scan_error_t* error)
     cdef parser_t parser
     cdef int code
     forget_fields(event)
-    code = decode_parts(event, scratch, &parser)
+    code = decode_parts(event, scratch, &parser, False)
     if code != SCAN_OK:
         place_error(event, &parser, error)
     return code
@@ -411,4 +413,4 @@ cdef int decode_payload(event_t* event, scratch_t* scratch, scan_error_t* error)
 cdef int decode_trusted(event_t* event, scratch_t* scratch) noexcept nogil:
     cdef parser_t parser
     forget_fields(event)
-    return decode_parts(event, scratch, &parser)
+    return decode_parts(event, scratch, &parser, True)

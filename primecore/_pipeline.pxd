@@ -6,7 +6,6 @@ from primecore._dedupe cimport Dedupe
 from primecore._event cimport event_t, slice_t
 from primecore._graph cimport Graph
 from primecore._buffers cimport scratch_t
-from primecore._json cimport scan_error_t
 from primecore._wal cimport Wal
 
 
@@ -44,10 +43,7 @@ cdef class Pipeline:
     cdef object history                     # rows that the first event of a duplicate was last read from
     cdef event_t* events
     cdef uint64_t* id_hashes
-    cdef size_t* line_starts
-    cdef size_t* line_ends
     cdef scratch_t scratch
-    cdef scan_error_t error
     cdef pending_slot_t* pending
     cdef size_t pending_mask
     cdef uint32_t generation
@@ -60,7 +56,8 @@ cdef class Pipeline:
     cdef void assign_id(self, event_t* event) noexcept nogil
     cdef int64_t now_us(self) noexcept nogil
     cdef void hash_keys(self, event_t* event) noexcept nogil
-    cdef void prefetch_records(self, size_t count) noexcept nogil       # of the first events; hash_keys() came before
+    cdef void prefetch_keys(self, event_t* event) noexcept nogil        # its keys are hashed
+    cdef void prefetch_records(self, event_t* events, size_t count) noexcept nogil      # prefetch_keys() came before
     cdef void prefetch_lists(self, event_t* event) noexcept nogil       # resolve() came before
     # STEP_OK: no event has this id; STEP_DUPLICATE: `first` has; STEP_UNREADABLE: the one at first.position may.
     cdef int first_of_id(self, const uint8_t* event_id, uint64_t id_hash, event_t* first) noexcept nogil

@@ -69,10 +69,8 @@ cdef class Pipeline:
         self.torn = torn
         self.events = <event_t*>malloc(SLICE * sizeof(event_t))
         self.id_hashes = <uint64_t*>malloc(SLICE * sizeof(uint64_t))
-        self.line_starts = <size_t*>malloc(SLICE * sizeof(size_t))
-        self.line_ends = <size_t*>malloc(SLICE * sizeof(size_t))
         self.pending = <pending_slot_t*>calloc(PENDING_SLOTS, sizeof(pending_slot_t))
-        if not (self.events and self.id_hashes and self.line_starts and self.line_ends and self.pending):
+        if not (self.events and self.id_hashes and self.pending):
             raise MemoryError("no room for the write path")
         self.pending_mask = PENDING_SLOTS - 1
         self.generation = 1
@@ -84,8 +82,6 @@ cdef class Pipeline:
     def __dealloc__(self):
         free(self.events)
         free(self.id_hashes)
-        free(self.line_starts)
-        free(self.line_ends)
         free(self.pending)
         scratch_free(&self.scratch)
 
@@ -124,18 +120,22 @@ cdef class Pipeline:
         if event.code == CODE_EDGE_CREATED:
             event.source_hash = self.graph.nodes.hash(event.source.data, event.source.size)
             event.target_hash = self.graph.nodes.hash(event.target.data, event.target.size)
+        self.prefetch_keys(event)
+
+    cdef void prefetch_keys(self, event_t* event) noexcept nogil:
+        if event.code == CODE_EDGE_CREATED:
             self.graph.nodes.prefetch(event.source_hash)
             self.graph.nodes.prefetch(event.target_hash)
             self.graph.edges.prefetch(event.entity_hash)
         else:
             self.graph.nodes.prefetch(event.entity_hash)
 
-    cdef void prefetch_records(self, size_t count) noexcept nogil:
-        # The index lines were asked for while the keys were hashed; now what stands behind them.
+    cdef void prefetch_records(self, event_t* events, size_t count) noexcept nogil:
+        # The index lines were asked for before; now what stands behind them.
         cdef size_t i
         cdef event_t* event
         for i in range(count):
-            event = &self.events[i]
+            event = &events[i]
             if event.code == CODE_EDGE_CREATED:
                 self.graph.nodes.prefetch_record(event.source_hash)
                 self.graph.nodes.prefetch_record(event.target_hash)

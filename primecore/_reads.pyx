@@ -1,10 +1,11 @@
 # Nodes, edges and neighbours out of the tables. The contract stands in _reads.pxd.
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.object cimport Py_EQ, Py_NE
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -17,7 +18,7 @@ from primecore._graph cimport Graph
 from primecore._records cimport edge_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, state_t
-from primecore._values cimport datetime_of, loads
+from primecore._values cimport datetime_of, loads, loads_bytes
 
 from collections.abc import Sequence
 
@@ -30,6 +31,22 @@ cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
         object (*tp_alloc)(PyTypeObject*, Py_ssize_t)
     void PyTuple_SET_ITEM(object tuple, Py_ssize_t at, object item)
+    Py_ssize_t PyUnicode_FindChar(object text, Py_UCS4 char, Py_ssize_t start, Py_ssize_t end, int direction)
+    object PyUnicode_Substring(object text, Py_ssize_t start, Py_ssize_t end)
+
+
+cdef extern from *:
+    """
+    /* An instance of a subclass of tuple that adds nothing to it, each item NULL, for items that hold no other object:
+     * the collector need not know of it (as it forgets tuples that it finds to be such), so it is not told. */
+    static PyObject *row_new(PyTypeObject *type, Py_ssize_t size) {
+        PyTupleObject *row = PyObject_GC_NewVar(PyTupleObject, type, size);
+        if (row != NULL)
+            memset(row->ob_item, 0, (size_t)size * sizeof(PyObject *));
+        return (PyObject *)row;
+    }
+    """
+    object row_new(PyTypeObject* type, Py_ssize_t size)
 
 
 cdef extern from "atomics.h" nogil:
@@ -57,9 +74,8 @@ cdef uint32_t ABSENT_RELATION = 0xFFFFFFFE      # a relation that no edge has
 
 cdef object finish(object result, Py_ssize_t at):
     # Turns the JSON text at `at` of a tuple that nobody has seen yet into its value.
-    cdef bytes text = <bytes>result[at]
-    cdef object value = loads(slice_t(PyBytes_AS_STRING(text), <uint32_t>PyBytes_GET_SIZE(text)))
-    put(result, at, value)
+    cdef bytes text = <bytes>PyTuple_GET_ITEM(result, at)
+    put(result, at, loads_bytes(text))
     Py_DECREF(text)
     return result
 
@@ -85,7 +101,7 @@ cdef uint32_t check_limit(limit) except? 0xFFFFFFFE:
     return min(limit, NO_LIMIT)
 
 
-cdef inline void put(object result, Py_ssize_t at, object item):
+cdef inline void put(object result, Py_ssize_t at, object item) noexcept:
     Py_INCREF(item)
     PyTuple_SET_ITEM(result, at, item)
 
@@ -171,10 +187,11 @@ cdef class Neighbors(OpenResult):
 
     cdef object neighbor(self, uint32_t peer, uint32_t number, str direction):
         cdef edge_t* edge = self.graph.edge(number)
-        cdef object result = NEIGHBOR.tp_alloc(NEIGHBOR, 5)
+        cdef str relation = self.graph.relation_name(edge.relation)
+        cdef object result = row_new(NEIGHBOR, 5)
         put(result, 0, self.graph.nodes.key_str(peer))
         put(result, 1, self.graph.edges.key_str(number))
-        put(result, 2, self.graph.relation_name(edge.relation))
+        put(result, 2, relation)
         put(result, 3, direction)
         put(result, 4, ONE if edge.weight == 1.0 else edge.weight)
         return result
@@ -376,14 +393,15 @@ cdef class Reader:
         cdef slice_t properties = graph.states.properties(node.state, NODE_HEADER)
         cdef slice_t labels = graph.states.labels(node.state, NODE_HEADER)
         cdef str key = graph.nodes.key_str(number)
+        cdef object created = datetime_of(cold.created_us)
         cdef object result = NODE.tp_alloc(NODE, 9)
         put(result, 0, key)
-        put(result, 1, key.split(":", 2)[1])
+        put(result, 1, PyUnicode_Substring(key, 5, PyUnicode_FindChar(key, c":", 5, len(key), 1)))     # node:{type}:{id}
         put(result, 2, PyBytes_FromStringAndSize(properties.data, properties.size))
         put(result, 3, None if node.domain == NONE32 else graph.domains.key_str(node.domain))
         put(result, 4, tuple(loads(labels)) if labels.size else ())
-        put(result, 5, datetime_of(cold.created_us))
-        put(result, 6, datetime_of(cold.updated_us))
+        put(result, 5, created)
+        put(result, 6, created if cold.updated_us == cold.created_us else datetime_of(cold.updated_us))
         put(result, 7, node.version)
         put(result, 8, node.last_position)
         return result

@@ -9,6 +9,9 @@ from primecore._memory cimport Arena, Epochs, Region
 from primecore._prefixes cimport Prefixes
 from primecore._shardchunk cimport chunk_t, shard_block_t
 
+cdef extern from "atomics.h" nogil:
+    uint32_t load_acquire_u32(const uint32_t*)
+
 
 # Where a key stands in the index.
 ctypedef struct place_t:
@@ -78,6 +81,10 @@ cdef class KeyTable:
     # than 255 bytes, or when 65,536 others came first.
     cdef uint32_t prefix_of(self, uint32_t number) noexcept nogil
     cdef slice_t prefix_text(self, uint32_t prefix) noexcept nogil               # stays valid as long as the table
+
+    # As `count`, for those beside whom the writer adds: the records before it are there.
+    cdef inline uint32_t known(self) noexcept nogil:
+        return load_acquire_u32(&self.count)
 
     cdef inline char* record(self, uint32_t number) noexcept nogil:
         return self.records + <size_t>number * self.record_bytes

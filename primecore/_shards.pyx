@@ -13,7 +13,7 @@ from primecore._event cimport NONE32, slice_t
 from primecore._image cimport Draft, Image
 from primecore._keycell cimport (
     KEY_BODY_BYTES, KEY_INLINE, KEY_LONG, KEY_UUID, UUID_TEXT_BYTES, key_cell_equal, key_cell_ref, key_cell_remove,
-    key_cell_size, key_cell_t, key_cell_text, key_cell_write, key_is_ascii, key_long_t, key_prefix_size,
+    key_cell_size, key_cell_t, key_cell_text, key_cell_write, key_long_t, key_prefix_size,
     uuid_parse,
 )
 from primecore._memory cimport Arena, Epochs, Region
@@ -28,10 +28,28 @@ from primecore._shardchunk cimport (
 import os
 
 
-cdef extern from "Python.h":
-    object PyUnicode_New(Py_ssize_t size, Py_UCS4 highest)
-    void* PyUnicode_DATA(object text)
-    object PyUnicode_DecodeUTF8(const char* text, Py_ssize_t size, const char* errors)
+cdef extern from *:
+    """
+    /* The cell's key as a str. The bytes of an ASCII str follow its head: the key is spelled right there. */
+    static PyObject *key_cell_str(const key_cell_t *cell, const prefix_slot_t *slots, const char *prefix_bytes,
+                                  const char *arena) {
+        const uint32_t size = key_cell_size(cell, slots);
+        if (size == 0 || !key_cell_is_ascii(cell, slots, prefix_bytes, arena)) {
+            PyObject *bytes = PyBytes_FromStringAndSize(NULL, size), *text = NULL;
+            if (bytes != NULL) {
+                key_cell_write(cell, slots, prefix_bytes, arena, PyBytes_AS_STRING(bytes));
+                text = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes), size, NULL);
+                Py_DECREF(bytes);
+            }
+            return text;
+        }
+        PyObject *text = PyUnicode_New(size, 127);
+        if (text != NULL)
+            key_cell_write(cell, slots, prefix_bytes, arena, (char *)((PyASCIIObject *)text + 1));
+        return text;
+    }
+    """
+    object key_cell_str(const key_cell_t* cell, const prefix_slot_t* slots, const char* prefix_bytes, const char* arena)
 
 
 cdef extern from "hash.h" nogil:
@@ -341,15 +359,7 @@ cdef class KeyTable:
         return key_cell_size(cell, self.prefix_slots)
 
     cdef object key_str(self, uint32_t number):
-        cdef uint32_t size = self.key_size(number)
-        cdef object text = PyUnicode_New(size, 127)
-        cdef char* out = <char*>PyUnicode_DATA(text)
-        if size == 0:
-            return ""           # shared by the interpreter: not ours to write to
-        self.copy_key(number, out)
-        if key_is_ascii(out, size):
-            return text
-        return PyUnicode_DecodeUTF8(out, size, NULL)
+        return key_cell_str(<key_cell_t*>self.record(number), self.prefix_slots, self.prefix_bytes, self.key_arena.base)
 
     cdef uint32_t prefix_of(self, uint32_t number) noexcept nogil:
         return (<key_cell_t*>self.record(number)).prefix

@@ -45,7 +45,7 @@ ctypedef struct sync_t:
     pthread_t thread
     int running
     int syncing                         # a sync runs: the thread's, or that of a waiter who was alone
-    int waiters
+    int waiters                         # shared: who finds his position durable leaves without the lock
     uint64_t round                      # number of the sync that runs, or comes next
     uint64_t covering                   # the position that the running sync covers
     int64_t awake_at_us                 # when the thread looks again by itself; 0: when it is woken
@@ -60,7 +60,7 @@ ctypedef struct sync_t:
     int64_t unsynced_since_us           # shared: when the first append since the last sync began came; 0: none
     int64_t syncing_since_us            # the same of the appends that the running sync covers
     int64_t worst_unsynced_us
-    uint32_t first_unsynced             # number of the oldest segment that a sync must still cover
+    uint32_t first_unsynced             # shared: number of the oldest segment that a sync must still cover
     uint64_t directory_wanted           # shared: segments that took their name
     uint64_t directory_synced
     int prepare_wanted                  # shared

@@ -42,6 +42,7 @@ cdef extern from "atomics.h" nogil:
     uint32_t load_acquire_u32(const uint32_t*)
     uint64_t load_acquire_u64(const uint64_t*)
     void store_release_int(int*, int)
+    void store_release_u32(uint32_t*, uint32_t)
     void store_release_i64(int64_t*, int64_t)
     void store_release_u64(uint64_t*, uint64_t)
     int64_t exchange_i64(int64_t*, int64_t)
@@ -168,7 +169,7 @@ cdef int sync_wait(sync_t* sync, uint64_t position, int64_t timeout_us) noexcept
             result = sync.error or ETIMEDOUT
         elif late:
             result = ETIMEDOUT
-        elif sync.waiters == 1 and not sync.syncing and load_acquire_u64(sync.committed_position) >= position:
+        elif load_acquire_int(&sync.waiters) == 1 and not sync.syncing and load_acquire_u64(sync.committed_position) >= position:
             sync_once(sync)
         else:
             if position > sync.requested:
@@ -188,7 +189,7 @@ cdef int sync_wait(sync_t* sync, uint64_t position, int64_t timeout_us) noexcept
                 return 0
             pthread_mutex_lock(&sync.lock)
     add_int(&sync.waiters, -1)
-    if sync.waiters and sync.requested > load_acquire_u64(sync.durable_position):
+    if load_acquire_int(&sync.waiters) and sync.requested > load_acquire_u64(sync.durable_position):
         pthread_cond_signal(&sync.wake)     # who came during a sync of our own
     pthread_mutex_unlock(&sync.lock)
     return result
@@ -214,7 +215,7 @@ cdef int sync_files(sync_t* sync, uint32_t count, uint64_t directory) noexcept n
         )
         error = mapping_sync(segment.mapping)
         # A segment that held no event was replaced under its name.
-        if not error and segment.event_count:
+        if not error and load_acquire_u64(&segment.event_count):
             error = mapping_taken(segment.mapping)
         if error:
             return error
@@ -259,7 +260,7 @@ cdef int sync_once(sync_t* sync) noexcept nogil:
     sync.syncing_since_us = 0
     sync.directory_synced = directory
     if count - 1 > sync.first_unsynced:
-        sync.first_unsynced = count - 1
+        store_release_u32(&sync.first_unsynced, count - 1)
         sync.seal_wanted = 1
         pthread_cond_broadcast(&sync.work)
     store_release_u64(sync.durable_position, committed)

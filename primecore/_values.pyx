@@ -4,9 +4,9 @@ from datetime import timezone
 
 import orjson
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.datetime cimport datetime_new, import_datetime
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from primecore._event cimport slice_t
 from primecore._jsontree cimport json_plain_numbers
@@ -18,12 +18,18 @@ from primecore import exactjson
 import_datetime()
 
 cdef object UTC = timezone.utc
+cdef object fast_loads = orjson.loads
 
 
 cdef object loads(slice_t text):
+    return loads_bytes(PyBytes_FromStringAndSize(text.data, text.size))
+
+
+cdef object loads_bytes(bytes text):
     # The fast parser where it is exact, else the exact one.
-    cdef bytes data = PyBytes_FromStringAndSize(text.data, text.size)
-    return orjson.loads(data) if json_plain_numbers(text) else exactjson.loads(data)
+    if json_plain_numbers(slice_t(PyBytes_AS_STRING(text), <uint32_t>PyBytes_GET_SIZE(text))):
+        return fast_loads(text)
+    return exactjson.loads(text)
 
 
 cdef object datetime_of(int64_t time_us):

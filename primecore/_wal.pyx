@@ -144,7 +144,7 @@ cdef class Wal:
 
     cdef void publish(self) noexcept nogil:
         cdef segment_t* segment = self.active
-        segment.event_count = self.last_position - segment.base_position + 1
+        store_release_u64(&segment.event_count, self.last_position - segment.base_position + 1)
         store_release_u64(&segment.tail, self.tail)
         store_release_u64(&self.committed_position, self.last_position)
         if self.live != NULL:
@@ -317,7 +317,7 @@ cdef class Wal:
     @property
     def synced_segments(self) -> int:
         """How many segments, from the oldest, are sealed and on stable storage whole, with their names."""
-        return self.sync.first_unsynced
+        return load_acquire_u32(&self.sync.first_unsynced)
 
     @property
     def batch_open(self) -> bool:

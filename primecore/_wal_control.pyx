@@ -107,7 +107,7 @@ def rotate(Wal wal not None, Segment segment not None) -> None:
         move_batch(wal, target)
     wal.segments[wal.segment_count] = target
     wal.kept.append(segment)
-    wal.sync.directory_wanted += 1
+    store_release_u64(&wal.sync.directory_wanted, wal.sync.directory_wanted + 1)
     store_release_u32(&wal.segment_count, wal.segment_count + 1)
     wal.use(target)
     if wal.batch_offset:
@@ -193,6 +193,12 @@ def stop(Wal wal not None) -> None:
 
 def sync_times_us(Wal wal not None) -> tuple[int, int, int]:
     """Age of the oldest unsynced event now, the worst age seen, and the number of syncs."""
-    cdef int64_t since = wal.sync.syncing_since_us or load_acquire_i64(&wal.sync.unsynced_since_us)
-    cdef int64_t age = monotonic_us() - since if since else 0
-    return age, max(age, wal.sync.worst_unsynced_us), wal.sync.sync_count
+    cdef int64_t since, age, worst
+    cdef uint64_t syncs
+    with nogil:
+        pthread_mutex_lock(&wal.sync.lock)      # never held while the disk works
+        since = wal.sync.syncing_since_us or load_acquire_i64(&wal.sync.unsynced_since_us)
+        worst, syncs = wal.sync.worst_unsynced_us, wal.sync.sync_count
+        pthread_mutex_unlock(&wal.sync.lock)
+    age = monotonic_us() - since if since else 0
+    return age, max(age, worst), syncs

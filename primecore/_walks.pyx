@@ -168,7 +168,7 @@ def breadth_first(Graph graph not None, list start_numbers not None, uint32_t de
     steps.capacity = 0
     walk.relation = relation
     walk.direction = direction_bits(direction)
-    walk.nodes = graph.nodes.count
+    walk.nodes = graph.nodes.known()
     position = graph.applied_position
     try:
         starts = <uint32_t*>malloc((count + 1) * sizeof(uint32_t))
@@ -184,7 +184,7 @@ def breadth_first(Graph graph not None, list start_numbers not None, uint32_t de
             graph.epochs.leave(slot)
         if graph.stamp != stamp:
             free(seen)
-            walk.nodes = graph.nodes.count
+            walk.nodes = graph.nodes.known()
             position = graph.applied_position
             seen = <uint8_t*>calloc((walk.nodes >> 3) + 1, 1)
             if seen == NULL:
@@ -369,7 +369,7 @@ def shortest_path(Graph graph not None, uint32_t source, uint32_t target, *, bin
     if source == target:
         return [source], [], 0.0
     for attempt in range(2):
-        walk.nodes = graph.nodes.count
+        walk.nodes = graph.nodes.known()
         if weighted:
             found, certain = weighted_path(graph, walk, source, target, attempt)
         else:

@@ -232,6 +232,9 @@ class Finder:
                 self._trust(name, sealed)
                 continue
             segment = self._open(name, sealed=True)
+            before = self.manifest.segments[number - 1].chain if number else segment.header.previous_chain.hex()
+            if (segment.segment_id, segment.header.previous_chain.hex()) != (sealed.segment_id, before):
+                raise self._stop(name, 0, "it does not follow the segment before it", damaged=True)
             walk = segment.walk(last_time_us=self.last_time_us)
             if (segment.tail, segment.last_position) != (sealed.used_bytes, sealed.last_position):
                 self.segments.append(segment)

@@ -17,7 +17,7 @@ from primecore._lines import Source
 from primecore.errors import InvalidArgument, InvalidEvent, PrimeError, StorageFailure
 from primecore.model import IngestReport
 
-CHUNK_BYTES = 1 << 18  # stays in a core's cache from the read to the scan
+CHUNK_BYTES = 1 << 20  # stays in a core's cache from the read to the scan, and two threads find enough to do in it
 # A line of the largest legal event, every byte of its ids escaped, with room to breathe.
 MAX_LINE_BYTES = 24 << 20
 BOM = b"\xef\xbb\xbf"

@@ -106,6 +106,8 @@ def _take_lines(store: Store, data: Any, name: Any, identity: Any, line: Any, ow
     end = 0
     try:
         end = _lines.ingest(store._write_path(), data, 0, source)
+    except StoreClosed:
+        raise  # the next owner is asked, and knows what was taken in here by its ids
     except (PrimeError, MemoryError) as error:
         raised = error
     return {

@@ -47,6 +47,7 @@ from primecore.storage import Storage
 from primecore.writes import check_count
 
 MAX_SUBGRAPH_NODES = 100_000
+MAX_JSON_NEIGHBORS = 1_000_000
 
 
 class Prime(Memories, PastVerbs, Searches):
@@ -255,6 +256,20 @@ class Prime(Memories, PastVerbs, Searches):
         """
         return self._views.adjacency.neighbors(id, relation=relation, direction=direction, depth=depth, limit=limit)
 
+    def neighbors_json(
+        self, id: str, *, relation: str | None = None, direction: str = "both", limit: int = 1000
+    ) -> bytes:
+        """What `neighbors` gives, with the position and the live peers among them, as the JSON text the faces answer.
+
+        Made in one look, without a Python object for each edge. Raises InvalidArgument.
+
+        >>> prime.neighbors_json("node:person:nobody")
+        b'{"id":"node:person:nobody","position":3,"neighbors":[],"nodes":[],"truncated":false}'
+        """
+        if check_count(limit, "limit") > MAX_JSON_NEIGHBORS:
+            raise InvalidArgument(f"limit: expected at most {MAX_JSON_NEIGHBORS:,}, found {limit:,}")
+        return self._views.adjacency.neighbors_json(id, relation, direction, limit)
+
     def neighbors_many(
         self, ids: Iterable[str], *, relation: str | None = None, direction: str = "both"
     ) -> ManyNeighbors:
@@ -358,8 +373,11 @@ class Prime(Memories, PastVerbs, Searches):
         views, log = self._views, self._engine.log.stats()
         counters, position = views.stats.counters, self.position
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
+        applied: dict[str, int] = {}
         for view in views.all():
-            memory.update(view.memory_bytes())
+            memory |= view.memory_bytes()
+            applied[view.name] = position
+        applied[views.words.name] = views.words.position
         return Stats(
             events=position,
             position=position,
@@ -378,13 +396,11 @@ class Prime(Memories, PastVerbs, Searches):
             history_bytes=log.history_bytes,
             history_files=log.history_files,
             checkpoint_position=self._engine.keeper.position,
-            memory_bytes=dict(sorted(memory.items())),
+            memory_bytes=memory,
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,
             fsync=self._engine.settings.fsync,
-            projections={view.name: position for view in views.all()}
-            | {views.words.name: views.words.position}
-            | self._engine.runner.positions(),
+            projections=applied | self._engine.runner.positions(),
             parked=self._engine.runner.parked() + views.vectors.parked(),
         )
 

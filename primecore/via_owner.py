@@ -21,7 +21,16 @@ from primecore._lines import Source
 from primecore.channel import Channel, Gone, Silent
 from primecore.config import Settings
 from primecore.engine import Engine
-from primecore.errors import InvalidArgument, OutcomeUnknown, StoreClosed, StoreForked, StoreLocked, StoreNotFound
+from primecore.errors import (
+    DataError,
+    EnvironmentFailure,
+    InvalidArgument,
+    OutcomeUnknown,
+    StoreClosed,
+    StoreForked,
+    StoreLocked,
+    StoreNotFound,
+)
 from primecore.follower import Follower
 from primecore.ingest import Settle, Take
 from primecore.model import Receipt
@@ -172,6 +181,11 @@ class ViaOwner(Prime):
                 if time.monotonic() > until_s:
                     raise self._no_answer(sent_behind is not None, event_ids) from None
                 time.sleep(PAUSE_SECONDS)
+            except (DataError, EnvironmentFailure) as error:
+                if sent_behind is None or isinstance(error, StoreClosed | StoreForked):
+                    raise
+                why = f"its owner went without an answer, and then: {error.message}"
+                raise self._unknown(why, event_ids) from error
 
     def _no_answer(self, sent: bool, event_ids: Sequence[bytes]) -> OutcomeUnknown | StoreLocked:
         who = self._owner_in_words()
@@ -180,10 +194,13 @@ class ViaOwner(Prime):
                 f"{self._directory} is in use by {who}, which takes no writes from others now",
                 hint="see whether that process is stopped or hung, and end it or let it go on; read_only=True works",
             )
+        return self._unknown(f"{who}, which owns it, did not answer", event_ids)
+
+    def _unknown(self, why: str, event_ids: Sequence[bytes]) -> OutcomeUnknown:
         ids = tuple(map(event_id_text, event_ids))
         again = f"with event_id {ids[0]}" if len(ids) == 1 else "with the ids in event_ids"
         return OutcomeUnknown(
-            f"{who}, which owns {self._directory}, did not answer: whether it has the events is not known",
+            f"whether {self._directory} has the events is not known: {why}",
             hint=f"the same write {again} is safe to repeat" if ids else "ingesting the same source again is safe",
             event_ids=ids,
         )

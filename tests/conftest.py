@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 TOOL = (
-    r"(chromium|curl|wrk|strace|valgrind|git|gcc|cc|clang|make|ruff|mypy|cython|pip|gzip|zstd|hypothesis|psutil|"
+    r"(chromium|curl|npm|wrk|strace|valgrind|git|gcc|cc|clang|make|ruff|mypy|cython|pip|gzip|zstd|hypothesis|psutil|"
     r"playwright|python3?(\.\d+)?)"
 )
 

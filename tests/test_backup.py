@@ -169,6 +169,20 @@ def test_beside_threads_that_write_batches(tmp_path: Path):
                 thread.join()
 
 
+def test_power_loss_leaves_no_store_behind_its_backup():
+    """A process that is killed leaves events that no disk has yet: what is backed up is brought there first."""
+    for seed in range(12):
+        disk, rng = MemoryStorage(), random.Random(seed)
+        with Log.open("/s", storage=disk, segment_sizes=TINY, fsync_interval_ms=60_000) as log:
+            for _ in range(40):
+                append(log, numbered(rng, {}))
+            killed = disk.crash_clone(rng, keep_everything=True)
+        report = copies.backup(killed, "/s", "/b")
+        assert report.position == 40
+        with Log.open("/s", storage=killed.crash_clone(rng), segment_sizes=TINY) as log:
+            assert log.wal.last_position == report.position
+
+
 def test_what_the_store_does_later_does_not_reach_the_backup(tmp_path: Path):
     with primecore.open(tmp_path / "s") as prime:
         prime.append("t", "x", {"text": "y" * 100_000})

@@ -21,13 +21,14 @@ from support.fold import Fold
 from support.views import neighbor_lists
 
 import primecore
-from primecore.bench import past, place, run, tables, verdict, words, workloads
-from primecore.bench.line import BASELINES, PRIME, Line
+from primecore.bench import alike, past, place, run, tables, verdict, versus, words, workloads
+from primecore.bench.line import BASELINES, PRIME, Line, Setting, latencies, values
 from primecore.bench.sections import TABLE, sections
 from primecore.bench.svg import Bar, Chart, Curve, Panel, picture
+from primecore.cli import bench_table
 
 TINY = ("--quick", "--scale", "0.002")
-UNITS = {"ns": {"p50", "p99", "p99.9"}, "per_second": {"value"}, "s": {"value"}, "bytes": {"value"}}
+UNITS = {"ns": {"p50", "p99", "p99.9", "calls"}, "per_second": {"value"}, "s": {"value"}, "bytes": {"value"}}
 
 
 @pytest.fixture
@@ -57,8 +58,8 @@ def test_all_sections_run_and_say_what_they_found(prime: Shell, tmp_path: Path):
     assert len(set(whats)) == len(whats)
     assert document["verdict"].startswith("Prime is ahead in")
     assert list(spot.iterdir()) == [], "temporary files stay behind"
-    bars = [it for it in ElementTree.parse(tmp_path / "out.svg").iter() if it.tag.endswith("rect")]
-    assert len(bars) == sum(1 + len(line["baselines"]) for line in document["lines"])
+    bars = [it.get("class") for it in ElementTree.parse(tmp_path / "out.svg").iter() if it.tag.endswith("rect")]
+    assert bars[0] == "back" and len(bars) == 1 + sum(len(line["baselines"]) for line in document["lines"])
     assert not prime.store.exists(), "no store of the user's is made"
 
 
@@ -237,6 +238,37 @@ def test_every_baseline_says_what_it_is():
     assert all(len(told) > 20 for told in BASELINES.values())
 
 
+def test_slow_contenders_are_asked_less_often(tmp_path: Path):
+    setting = Setting(tmp_path, True, 1.0, 3, set(), lambda text: None)
+    slow, quick = [0], [0]
+
+    def wait(_: object) -> None:
+        slow[0] += 1
+        time.sleep(setting.calls_s / 2)
+
+    def pass_by(_: object) -> None:
+        quick[0] += 1
+
+    found = latencies(setting, "section", "asked", lambda number: [None] * 50, {PRIME: pass_by, "slow": wait})
+    assert quick[0] == 150 and 3 <= slow[0] <= 9
+    assert found.figures[PRIME]["calls"] == 50 and found.figures["slow"]["calls"] <= 3
+    told = values(setting, "section", "done", "s", {PRIME: lambda: 2.0, "slow": lambda: time.sleep(setting.work_s) or 3.0})
+    assert told.figures == {PRIME: {"value": 2.0}, "slow": {"value": 3.0}}
+
+
+def test_numpy_names_the_neighbours_that_prime_names():
+    rows = alike.unit_vectors(400)
+    matrix = alike.Matrix(rows[:300], 50)
+    with primecore.open(":memory:") as prime:
+        for number, row in enumerate(rows[:350]):
+            prime.embed(f"memory:{number}", vector=row)
+            if number >= 300:
+                matrix.add(row)
+        for query in rows[350:]:
+            found = [int(hit.id.partition(":")[2]) for hit in prime.similar(vector=query, k=alike.K)]
+            assert found == matrix.nearest(query)
+
+
 # --- words and pictures ----------------------------------------------------------------------------------------------
 
 
@@ -255,6 +287,50 @@ def test_every_baseline_says_what_it_is():
 )
 def test_quantities_have_units_that_people_read(value: float, unit: str, said: str):
     assert words.quantity(value, unit) == said
+
+
+def document() -> dict[str, Any]:
+    lines = [
+        line("ns", 100.0, dict=50.0, sqlite=4_000.0),
+        line("bytes", 100.0, dict=200.0),
+        line("per_second", 100.0, sqlite=101.0),
+    ]
+    return {
+        "rounds": 3,
+        "seconds": 9.9,
+        "core": 1,
+        "machine": {"cpu": "Abacus <9>", "cpus": 2, "versions": {"python": "3.11"}},
+        "filesystem": "ext4",
+        "quiet": True,
+        "lines": [run.document(one, verdict.LEVEL) for one in lines],
+        "verdict": verdict.of_all(lines, 1.0),
+    }
+
+
+def test_the_plot_points_to_the_side_of_whoever_is_ahead():
+    root = ElementTree.fromstring(versus.picture(document()))
+    middle = next(float(it.get("x1", 0)) for it in root.iter() if it.get("class") == "middle")
+    bars = [
+        (it.get("class"), float(it.get("x", 0)), float(it.get("width", 0)))
+        for it in root.iter()
+        if it.tag.endswith("rect") and it.get("rx")
+    ]
+    assert [kind for kind, _, _ in bars] == ["behind", "ahead", "ahead", "level"]
+    assert bars[0][1] + bars[0][2] == pytest.approx(middle, abs=0.1)
+    assert bars[1][1] == pytest.approx(middle, abs=0.1) and bars[1][2] > 5 * bars[2][2]
+    said = [it.text for it in root.iter() if it.tag.endswith("text")]
+    assert {"40x", "2.0x", "level", "asked in ns", "4.0 us"} <= set(said)
+
+
+def test_a_terminal_shows_every_figure_beside_its_baseline(capsys: pytest.CaptureFixture[str], monkeypatch: Any):
+    monkeypatch.setenv("COLUMNS", "140")
+    bench_table.show(document())
+    rows = [row.split() for row in capsys.readouterr().out.splitlines()]
+    assert "asked in ns 100 ns dict 50 ns 2.0x slower".split() in rows
+    assert "sqlite 4.0 us 40x faster".split() in rows
+    assert "asked in bytes 100 B dict 200 B 2.0x smaller".split() in rows
+    assert "asked in per_second 100/s sqlite 101/s level".split() in rows
+    assert "asked in ns (dict 2.0x)".split() in rows
 
 
 def test_a_picture_holds_its_panels_and_escapes_their_words():

@@ -124,7 +124,7 @@ def test_words_are_found_after_opening_from_one() -> None:
     with open_on(storage) as prime:
         grow(prime, 10)
         prime.add_node("person", {"name": "Ada Lovelace"}, id="ada")
-        prime.append("prime.vector.stored", "vec:memo:1", {"embedding": [1.0, 2.0, 0.0, 1.0], "text": "a memo on engines"})
+        prime.embed("memo:1", [1.0, 2.0, 0.0, 1.0], text="a memo on engines")
         before = [prime.search("lovelace"), prime.search("engines")]
         assert all(before)
         prime.checkpoint()

@@ -162,6 +162,20 @@ class Listener:
         self.socket.close()
 
 
+def test_pages_and_lines_of_the_past(client: Client, served: Served) -> None:
+    for at in range(5):
+        served.prime.append("a.b", f"past:{at}")
+    then = served.prime.position - 2
+    lines = {"accept": "application/x-ndjson"}
+    found = client.get(f"{API}/events", params={"at": then}, headers=lines).text.splitlines()
+    page = client.ask("GET", "/events", params={"at": then, "limit": 1_000})
+    assert [json.loads(line)["position"] for line in found] == [it["position"] for it in page["events"]]
+    assert len(found) == then and page["position"] == then
+    until = {"at": then, "until": then + 2, "after": then - 1}
+    assert len(client.get(f"{API}/events", params=until, headers=lines).text.splitlines()) == 1
+    assert client.get(f"{API}/events", params={"at": "never"}, headers=lines).status_code == 400
+
+
 def test_the_stream_shows_what_comes_and_goes_on_where_it_was(served: Served) -> None:
     first = Listener(served)
     time.sleep(0.2)

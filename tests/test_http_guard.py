@@ -123,3 +123,39 @@ def test_who_finds_no_place_is_told_to_come_again() -> None:
         while served.app.jobs.waiting and time.monotonic() < until:
             time.sleep(0.01)
         assert served.client.get(f"{API}/digest").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/metrics", "/openapi.json", f"{API}/stats", f"{API}/nodes", f"{API}/nothing", "/app.js"]
+)
+def test_every_answer_says_what_a_browser_must_not_do_with_it(served: Served, path: str) -> None:
+    headers = served.client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer" and headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert "server" not in headers and "access-control-allow-origin" not in headers
+
+
+def test_bodies_have_a_limit_also_those_that_do_not_say_how_long_they_are() -> None:
+    settings = Settings(body_bytes=10_000, bulk_bytes=50_000)
+    with primecore.open(":memory:") as prime, serving(prime, settings) as served:
+        line = b'{"event_type":"a.b","entity_id":"note:1"}\n'
+        lines = {"content-type": "application/x-ndjson"}
+
+        def slowly(size: int) -> Iterator[bytes]:
+            for _ in range(size // len(line)):
+                yield line
+
+        for size, kind, expected in (
+            (9_000, lines, (200, "")),
+            (40_000, lines, (200, "")),
+            (60_000, lines, (413, "limit_exceeded")),
+            (12_000, {}, (413, "limit_exceeded")),
+        ):
+            for body in (slowly(size), b"".join(slowly(size))):
+                answer = served.client.post(f"{API}/events", content=body, headers=kind)
+                code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
+                assert (answer.status_code, code) == expected, (size, kind)
+        # Lines that came before the limit are kept, and said to be, as when a line is broken.
+        assert prime.position > (9_000 + 40_000) // len(line)
+        assert served.client.ask("GET", "/stats")["position"] == prime.position

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
@@ -21,6 +22,13 @@ from primecore.faces.http import openapi, routes
 from primecore.faces.http.settings import Settings
 
 EXAMPLES = 200 if os.environ.get("TORTURE_SECONDS") else 6
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_: object, value: object) -> bytes:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else json.dumps(value).encode()
+
+
 schema = schemathesis.openapi.from_dict(openapi.document(routes.table()))
 
 

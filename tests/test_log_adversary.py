@@ -248,6 +248,22 @@ def test_recovery_writes_again_what_it_serves(tmp_path):
         assert evicted == [f"{1:020d}.wal"]
 
 
+def test_a_clean_end_is_not_clean_any_more_when_it_was_opened(tmp_path):
+    """A mark that outlived its close would tell the next recovery to trust the cache."""
+    Log.open(tmp_path / "s", segment_sizes=TINY).close()
+    log = Log.open(tmp_path / "s", fsync_interval_ms=60_000, segment_sizes=TINY)
+    shutil.copytree(tmp_path / "s", tmp_path / "opened")
+    append(log, same_size(1))
+    shutil.copytree(tmp_path / "s", tmp_path / "killed")
+    log.close()
+    for name in ("opened", "killed"):
+        evicted, storage = [], RealStorage()
+        storage.evict = evicted.append
+        with Log.open(tmp_path / name, storage=storage, segment_sizes=TINY) as log:
+            assert evicted == [str(tmp_path / name / "wal" / f"{1:020d}.wal")]
+            assert len(contents(log)) == (name == "killed")
+
+
 @pytest.mark.parametrize("batch", [False, True])
 def test_an_append_whose_write_failed_has_an_unknown_outcome(tmp_path, batch):
     """With pwrite, the write happens inside the append. Its failure once was told as an earlier one's, as though this

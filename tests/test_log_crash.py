@@ -97,6 +97,19 @@ def test_power_loss_between_rotation_and_sync_drops_later_segments():
     assert seen
 
 
+def test_power_loss_when_an_empty_segment_is_replaced_by_a_larger_one():
+    """It takes the name of one whose header was on stable storage: its own must be there before."""
+    for seed in range(30):
+        disk = MemoryStorage()
+        log = open_log(disk, sizes=TINY)
+        append(log, plain_event(1, size=20_000))
+        crashed = disk.crash_clone(random.Random(seed))
+        log.close()
+        with open_log(crashed, sizes=TINY) as log:
+            assert contents(log) in ([], [expected(plain_event(1, size=20_000))])
+            append(log, plain_event(2))
+
+
 def test_bytes_behind_a_clean_mark_do_not_come_back():
     """A clean mark outlived the appends after it, and one of them reached the disk without the one before it.
 
@@ -383,6 +396,25 @@ def test_a_segment_of_another_store_is_refused(tmp_path):
     shutil.copy(tmp_path / "a" / "wal" / name, tmp_path / "b" / "wal" / name)
     with pytest.raises(CorruptLog, match="another store"):
         Log.open(tmp_path / "b")
+
+
+@pytest.mark.parametrize("field, offset", [("segment_id", 32), ("previous_chain", 56)])
+def test_a_sealed_segment_that_does_not_follow_is_refused(tmp_path, field, offset):
+    """As one of a copy of this store would be, that went its own way: every checksum of its own holds."""
+    with Log.open(tmp_path / "s", segment_sizes=TINY) as log:
+        for number in range(200):
+            append(log, plain_event(number))
+    names = sorted((tmp_path / "s" / "wal").iterdir())
+    assert len(names) > 3
+    data = bytearray(names[1].read_bytes())
+    data[offset] ^= 4
+    struct.pack_into("<I", data, 508, crc32c(data[:508]))
+    names[1].write_bytes(data)
+    with pytest.raises(CorruptLog, match="does not follow") as caught:
+        Log.open(tmp_path / "s")
+    assert caught.value.path == str(names[1]) and caught.value.position == int(names[1].name[:20])
+    with Log.open(tmp_path / "s", read_only=True) as reader:
+        assert reader.recovery.damaged and len(contents(reader)) == int(names[1].name[:20]) - 1
 
 
 def test_a_format_from_the_future_is_refused(tmp_path):

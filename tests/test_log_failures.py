@@ -1,5 +1,6 @@
 """Disks that fail or fill up: what a caller hears, and what is there afterwards."""
 
+import contextlib
 import errno
 import os
 import random
@@ -7,13 +8,22 @@ import subprocess
 import threading
 
 import pytest
+from support.sharing import wait_until
 from wal_kit import SMALL, append, append_batch, contents, event, expected
 
 from primecore._mapping import Faults
-from primecore.errors import CorruptLog, DiskFull, OutcomeUnknown, StorageFailure, StorePoisoned
+from primecore.errors import (
+    CorruptLog,
+    DiskFull,
+    EnvironmentFailure,
+    OutcomeUnknown,
+    StorageFailure,
+    StorePoisoned,
+)
 from primecore.log import Log
 from primecore.memory_storage import MemoryStorage
-from primecore.storage import FaultyStorage
+from primecore.segments import SegmentSizes
+from primecore.storage import FaultyStorage, RealStorage
 
 ONE = {"entity_id": "node:a:1", "event_type": "prime.node.created", "payload": b"{}"}
 
@@ -163,3 +173,31 @@ def test_a_missing_manifest_beside_events_is_damage(tmp_path):
     (tmp_path / "s" / "MANIFEST").unlink()
     with pytest.raises(CorruptLog, match=r"MANIFEST is missing.*prime verify"):
         Log.open(tmp_path / "s")
+
+
+@pytest.mark.parametrize("call", ["write", "replace", "sync_directory"])
+def test_a_manifest_that_cannot_be_renewed_poisons(tmp_path, call, monkeypatch):
+    """The helper lists what is sealed while nobody waits for it: the next append hears that it failed."""
+    sizes = SegmentSizes(8192, 8192)
+    with contextlib.suppress(EnvironmentFailure), Log.open(tmp_path / "s", segment_sizes=sizes) as log:
+        append(log, {"entity_id": "e", "event_type": "t"})
+        log.flush()
+        plain = getattr(RealStorage, call)
+
+        def failing(self, path, *rest):
+            if (call == "sync_directory" and path == str(tmp_path / "s")) or "MANIFEST" in path:
+                raise OSError(errno.EIO, "the disk is gone", path)
+            return plain(self, path, *rest)
+
+        monkeypatch.setattr(RealStorage, call, failing)
+        with contextlib.suppress(StorePoisoned, OutcomeUnknown):
+            for _ in range(30):  # into the next segment, and the one behind it
+                append(log, {"entity_id": "e", "event_type": "t", "payload": b"p" * 500})
+                log.flush()
+        wait_until(lambda: log.wal.status == "poisoned")
+        monkeypatch.undo()
+        with pytest.raises(StorePoisoned, match="mend the disk"):
+            append(log, ONE)
+        assert len(contents(log)) == log.wal.committed_position
+    with Log.open(tmp_path / "s", segment_sizes=sizes) as log:
+        assert len(contents(log)) >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import anyio
 import httpx
 import jsonschema
+import mcp_types as types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,6 +84,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("prime_diff", {"first": 1}),
     ("prime_timeline", {"entity": ALICE}),
     ("prime_why", {"entity": ALICE, "field": "role"}),
+    ("prime_export", {"after": 2, "limit": 3}),
     ("prime_delete_edge", {"edge_id": "edge:1"}),
     ("prime_forget", {"node_id": ALICE}),
 ]
@@ -181,8 +184,8 @@ def test_each_tool_is_called_in_the_test_above_and_says_what_it_does() -> None:
     assert reads == {
         "prime_neighbors", "prime_search", "prime_similar", "prime_shortest_path", "prime_history", "prime_stats",
         "prime_get_node", "prime_get_edge", "prime_subgraph", "prime_events", "prime_edges", "prime_domains",
-        "prime_cross_domain", "prime_index", "prime_search_text", "prime_diff", "prime_timeline", "prime_why",
-        "prime_recall", "prime_context",
+        "prime_cross_domain", "prime_index", "prime_export", "prime_search_text", "prime_diff", "prime_timeline",
+        "prime_why", "prime_recall", "prime_context",
     }  # fmt: skip
     assert by_name["prime_forget"].annotations.destructive_hint
     assert not by_name["prime_add_node"].annotations.destructive_hint
@@ -219,6 +222,78 @@ def test_answers_stay_within_their_budget_and_say_where_to_go_on() -> None:
         assert inside(run, prime) == ids
         page = read(inside(lambda client: client.call_tool("prime_search", {}), prime))
         assert len(page["nodes"]) <= 50 and page["next"]
+
+
+def test_a_budget_that_an_operation_keeps_is_handed_to_it() -> None:
+    with primecore.open(":memory:") as prime:
+        for at in range(60):
+            prime.remember(f"Alice likes tea number {at}, and says so often and gladly", id=str(at))
+        sizes = []
+        for tokens in (100, 600):
+            call = {"query": "Alice tea", "max_tokens": tokens}
+            answer = inside(lambda client, c=call: client.call_tool("prime_context", c), prime)
+            assert read(answer)["tokens"] <= tokens
+            sizes.append(len(read(answer)["markdown"]))
+        assert sizes[0] < sizes[1]
+
+
+def test_an_export_in_pages_makes_the_same_store(tmp_path: Path) -> None:
+    with primecore.open(":memory:") as prime:
+        for at in range(60):
+            prime.add_node("note", {"text": "ü" * at * 20, "n": 1e-7, "long": 2**70}, id=str(at))
+        prime.update_node("node:note:3", {"text": None})
+        prime.embed("node:note:4", vector=[1, 2, 3])
+
+        async def run(client: Client) -> list[str]:
+            lines: list[str] = []
+            after = 0
+            while True:
+                answer = await client.call_tool("prime_export", {"after": after, "max_tokens": 1_000})
+                assert len(answer.content[0].text) <= 4_200
+                page = read(answer)
+                lines += page["lines"]
+                if page["next"] is None:
+                    return lines
+                after = page["next"]
+
+        lines = inside(run, prime)
+        assert len(lines) == prime.position
+        with primecore.open(":memory:") as other:
+            other.ingest(io.BytesIO("\n".join(lines).encode()))
+            assert other.digest() == prime.digest()
+        long = {"text": "x" * 500}
+        prime.add_node("note", long, id="long")
+        for arguments in ({"after": prime.position - 1, "max_tokens": 100}, {"x": 1}, {"limit": 0}, {"after": "a"}):
+            answer = inside(lambda client, a=arguments: client.call_tool("prime_export", a), prime)
+            assert answer.is_error
+
+
+def test_what_is_typed_is_completed() -> None:
+    with primecore.open(":memory:") as prime:
+        for name in ("Alice Moreau", "Alice Chen", "Bob"):
+            prime.add_node("person", {"name": name}, id=name.lower().replace(" ", "-"))
+        prime.add_node("project", {"name": "Auth"}, id="auth")
+        ids = types.ResourceTemplateReference(type="ref/resource", uri="prime://node/{id}")
+        subject = types.PromptReference(type="ref/prompt", name="recall")
+        cases = [
+            (ids, "id", "", ["node:person:", "node:project:"]),
+            (ids, "id", "node:pr", ["node:project:"]),
+            (ids, "id", "node:person:alice", ["node:person:alice-moreau", "node:person:alice-chen"]),
+            (ids, "id", "node:person:x", []),
+            (ids, "id", "bo", ["node:person:bob"]),
+            (ids, "id", "\\ \"*", []),
+            (subject, "subject", "ali", ["Alice Moreau", "Alice Chen"]),
+            (subject, "subject", "", []),
+            (subject, "other", "ali", []),
+            (types.PromptReference(type="ref/prompt", name="remember"), "text", "ali", []),
+        ]
+
+        async def run(client: Client) -> None:
+            for reference, name, typed, expected in cases:
+                found = await client.complete(reference, {"name": name, "value": typed})
+                assert sorted(found.completion.values) == sorted(expected), (name, typed)
+
+        inside(run, prime)
 
 
 @given(

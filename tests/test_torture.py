@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from support.children import child_environment
-from torture import faults, flips, fuzz, memory, metamorphic, processes, simulation
+from torture import crowd, faults, flips, fuzz, kills, memory, metamorphic, processes, simulation
 from torture.__main__ import RUNGS
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system is not Linux")
@@ -18,7 +18,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this sy
 @pytest.fixture(autouse=True)
 def what_the_system_forbids(monkeypatch):
     """A sandbox that forbids something is a reason to skip; a program that is missing is not, in CI."""
-    for name in ("kill_at", "failing_sync", "power_cut", "full_disk"):
+    for name in ("failing_sync", "power_cut", "full_disk"):
         plain = getattr(processes, name)
 
         def asked(*arguments, plain=plain):
@@ -87,13 +87,19 @@ def test_memory_runs_out(tmp_path, seed):
 
 @pytest.mark.parametrize("seed", [1, None])
 def test_random_kills(tmp_path, seed):
-    processes.random_kills(a_seed() if seed is None else seed, tmp_path, kills=2)
+    assert kills.run(a_seed() if seed is None else seed, tmp_path, kills=20)
 
 
 @linux
-@pytest.mark.parametrize("call, number", [("fdatasync", 2), ("rename", 3), ("fallocate", 4), ("pwrite64", 9)])
-def test_killed_at_a_system_call(tmp_path, strace, call, number):
-    processes.kill_at(3, tmp_path, call, number)
+@pytest.mark.parametrize(
+    "way, backend, fsync", [("append", "pwrite", "always"), ("append_many", "mapping", "interval")]
+)
+def test_killed_at_a_call(tmp_path, way, backend, fsync):
+    assert kills.at_points(a_seed(), tmp_path, way, backend, fsync, step=11 if fsync == "interval" else 31) > 5
+
+
+def test_a_crowd_of_threads_and_processes(tmp_path):
+    assert crowd.run(a_seed(), tmp_path, seconds=2)
 
 
 @linux

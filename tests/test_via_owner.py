@@ -5,29 +5,23 @@ from __future__ import annotations
 import io
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections import Counter
-from contextlib import ExitStack
-from pathlib import Path
 
 import msgpack
 import pytest
-from support.children import child, child_environment
-from support.sharing import PEER, new_owner, shared, wait_until
+from support.children import child_environment
+from support.sharing import new_owner, shared, wait_until
 from support.stores import note
+from torture import owners
 
 import primecore
-from primecore import channel, errors, frames, owner
+from primecore import channel, errors, frames, owner, via_owner
 from primecore.model import IngestReport, Remembered, ReplayReport
-
-TORTURE_SECONDS = float(os.environ.get("TORTURE_SECONDS", "0"))
-WORKERS = 10
 
 
 @pytest.fixture
@@ -268,67 +262,69 @@ def test_lines_whose_answer_is_lost_are_counted_once(tmp_path, monkeypatch):
     first.close()
 
 
-def owner_of(path: Path) -> int:
-    try:
-        return int(json.loads((path / "LOCK").read_text())["pid"])
-    except (OSError, ValueError, KeyError):
-        return 0
+def test_an_owner_that_does_and_never_says_so_leaves_the_outcome_unknown(both, monkeypatch):
+    """StoreLocked would say that nothing was written."""
+    own, other = both
+
+    def silent(self, connection, frames):
+        owner.do(self._store(), frames.receive(connection, begin_s=None, go_on_s=5))
+        return False
+
+    monkeypatch.setattr(owner.Listener, "_answer", silent)
+    monkeypatch.setattr(via_owner, "PATIENCE_SECONDS", 0.3)
+    event_id = "0192f0c1-2345-7890-abcd-ef0123456789"
+    with pytest.raises(primecore.OutcomeUnknown) as caught:
+        other.append("x", "x:1", event_id=event_id)
+    assert caught.value.event_ids == (event_id,)
+    monkeypatch.undo()
+    assert other.append("x", "x:1", event_id=event_id).duplicate and own.position == 1
+
+
+def test_an_owner_that_closes_within_lines_is_followed_by_the_next(tmp_path, monkeypatch):
+    """Whoever reads the file was told that the store is closed, though it had only changed hands."""
+    path = tmp_path / "s"
+    first = primecore.open(path)
+    wait_until((path / "writer.sock").exists)
+    real = owner._lines.ingest
+
+    def closing(writer, data, offset, source):
+        if not first._closed_by_test:
+            first._closed_by_test = True
+            real(writer, data[: data.index(b"\n") + 1], offset, source)
+            first._engine.close()
+        return real(writer, data, offset, source)
+
+    first._closed_by_test = False
+    monkeypatch.setattr(owner._lines, "ingest", closing)
+    with primecore.open(path, via_owner=True) as other:
+        report = other.ingest(io.BytesIO(LINES), on_error="skip")
+        assert (report.read, report.appended, report.duplicates, report.refused) == (5, 4, 0, 1)
+        assert other.position == 4
+    first.close()
+
+
+def test_what_hinders_the_takeover_does_not_hide_that_the_outcome_is_unknown(both, monkeypatch):
+    """A request had gone out; "no room" would have read as "nothing was written"."""
+    own, other = both
+
+    def goes(request):
+        raise channel.Gone(sent=True)
+
+    def hindered():
+        raise primecore.DiskFull("no room", hint="free some space")
+
+    monkeypatch.setattr(other._channel, "ask", goes)
+    monkeypatch.setattr(other, "_become_owner", hindered)
+    with pytest.raises(primecore.OutcomeUnknown, match="no room") as caught:
+        other.append("x", "x:1")
+    (event_id,) = caught.value.event_ids
+    assert event_id in caught.value.hint
+    monkeypatch.undo()
+    assert other.append("x", "x:1", event_id=event_id).position == own.position == 1
 
 
 def test_ten_processes_write_while_owners_are_killed(tmp_path):
-    path, rng = tmp_path / "s", random.Random(11)
-    acknowledged = Counter({f"w{n}": 0 for n in range(WORKERS)})
-    complaints: list[str] = []
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    kills = 0
-
-    def listen(name: str, process: subprocess.Popen[bytes]) -> None:
-        for line in process.stdout:
-            words = line.split()
-            if words[:1] == [b"ack"] and len(words) == 2 and line.endswith(b"\n"):
-                acknowledged[name] = int(words[1]) + 1
-            elif line.endswith(b"\n"):
-                complaints.append(line.decode())
-
-    listeners: dict[str, threading.Thread] = {}
-
-    def start(name: str) -> None:
-        if name in listeners:
-            running[name].wait()
-            listeners[name].join()
-        context = child(PEER, "work", path, name, acknowledged[name])
-        running[name] = stack.enter_context(context)
-        listeners[name] = threading.Thread(target=listen, args=(name, running[name]))
-        listeners[name].start()
-
-    with ExitStack() as stack:
-        for name in acknowledged:
-            start(name)
-        wait_until(lambda: all(acknowledged.values()))
-        until_s = time.monotonic() + TORTURE_SECONDS
-        while kills < 5 or time.monotonic() < until_s:
-            time.sleep(rng.uniform(0.1, 0.6))
-            pid = owner_of(path)
-            name = next((name for name, process in running.items() if process.pid == pid), None)
-            if name is None:
-                continue
-            os.kill(pid, signal.SIGKILL)
-            kills += 1
-            start(name)
-        for process in running.values():
-            process.stdin.write(b"stop\n")
-            process.stdin.flush()
-        for name, process in running.items():
-            process.wait(timeout=120)
-            listeners[name].join()
-    assert kills and not complaints, complaints
-    with primecore.open(path) as prime:
-        found = Counter((event.entity_id, event.payload["n"]) for event in prime.events())
-    assert set(found.values()) == {1}
-    for name, count in acknowledged.items():
-        assert count and all(found[f"worker:{name}", n] for n in range(count)), name
-        # At most the one that was being written when the process ended.
-        assert sum(entity == f"worker:{name}" for entity, _ in found) <= count + 1
+    assert owners.run(11, tmp_path, writes=150, kill_every_s=0.5)
 
 
 def test_the_next_writer_takes_over_and_projections_go_on(tmp_path):

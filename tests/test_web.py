@@ -228,7 +228,7 @@ def test_a_hub_is_drawn_in_part_and_says_so(browser: Any) -> None:
             page.keyboard.type(hub)
             page.wait_for_selector("#hits [role=option]")
             page.keyboard.press("Enter")
-            expect(page.locator("#said")).to_contain_text("hub has more neighbours than are drawn")
+            expect(page.locator("#said")).to_contain_text("Hub has more neighbours than are drawn")
             before = len(drawn(page))
             page.keyboard.press("Enter")
             expect(page.locator(".node")).not_to_have_count(before)

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
-class Graph:
-    """Nodes with properties, edges with relation and weight. Ids are strings; a neighbour is whatever has one entry."""
+class Unavailable(Exception):
+    """Something that a contender needs is not on this machine."""
+
+
+class Contender:
+    """What all kinds have in common."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def processes(self) -> list[int]:
+        """Servers that hold its data, besides this process."""
+        return []
+
+    def close(self) -> None:
+        """Lets go."""
+
+
+class Graph(Contender):
+    """Nodes with properties, edges with relation and weight. Ids are strings; a neighbour is whatever has one entry."""
 
     def open(self) -> None:
         """Opens what is in the folder, or makes it."""
@@ -38,11 +54,12 @@ class Graph:
         """Lets go. Opening again must find all that was loaded, or start anew where nothing is kept."""
 
 
-class Vectors:
+class Vectors(Contender):
     """Unit vectors under numbers, the nearest by cosine."""
 
     def __init__(self, folder: Path, dimensions: int) -> None:
-        self.folder, self.dimensions = folder, dimensions
+        super().__init__(folder)
+        self.dimensions = dimensions
 
     def load(self, vectors: Any) -> None:
         """Takes a float32 matrix, a row each, numbered from 0, and is ready to answer."""
@@ -54,15 +71,9 @@ class Vectors:
         """The numbers of the k nearest."""
         raise LookupError(k)
 
-    def close(self) -> None:
-        """Lets go."""
 
-
-class Log:
+class Log(Contender):
     """Events by entity: appended one by one or in batches, all read back."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
 
     def append(self, event: tuple[str, str, dict[str, Any]]) -> None:
         """One event: type, entity, payload."""
@@ -70,19 +81,13 @@ class Log:
     def append_many(self, events: list[tuple[str, str, dict[str, Any]]]) -> None:
         """A batch: all or none."""
 
-    def read_all(self) -> int:
-        """Reads every event with its payload as Python values; gives their number."""
+    def payloads(self) -> Iterator[dict[str, Any]]:
+        """Reads every event: its payload as Python values, in the order of the log."""
         raise LookupError
 
-    def close(self) -> None:
-        """Lets go."""
 
-
-class Memory:
-    """Short texts, found by their words."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+class Memory(Contender):
+    """Short texts, found by their words or by what they mean."""
 
     def load(self, texts: list[str]) -> None:
         """Takes all, by the fastest way that the contender documents, and is ready to answer."""
@@ -90,9 +95,6 @@ class Memory:
     def add(self, text: str) -> None:
         """Takes one more; the next query sees it."""
 
-    def search(self, query: str, k: int) -> list[Any]:
-        """The k best."""
+    def search(self, query: str, k: int) -> list[str]:
+        """The k best, as texts."""
         raise LookupError(k)
-
-    def close(self) -> None:
-        """Lets go."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,8 +29,8 @@ class PrimeLog(Log):
     def append_many(self, events: list[Event]) -> None:
         self.prime.append_many({"event_type": t, "entity_id": e, "payload": p} for t, e, p in events)
 
-    def read_all(self) -> int:
-        return sum(bool(event.payload) for event in self.prime.events())
+    def payloads(self) -> Iterator[dict[str, Any]]:
+        return (event.payload for event in self.prime.events())
 
     def close(self) -> None:
         self.prime.close()
@@ -58,9 +59,9 @@ class SqliteLog(Log):
         self.connection.executemany(INSERT, map(self.row, events))
         self.connection.execute("commit")
 
-    def read_all(self) -> int:
+    def payloads(self) -> Iterator[dict[str, Any]]:
         rows = self.connection.execute("select event_type, entity_id, payload from events order by position")
-        return sum(bool(json.loads(payload)) for _, _, payload in rows)
+        return (json.loads(payload) for _, _, payload in rows)
 
     def close(self) -> None:
         self.connection.close()
@@ -96,9 +97,8 @@ class EventsourcingLog(Log):
     def append_many(self, events: list[Event]) -> None:
         self.recorder.insert_events([self.envelope(event) for event in events])
 
-    def read_all(self) -> int:
-        found, start = 0, 1
+    def payloads(self) -> Iterator[dict[str, Any]]:
+        start = 1
         while batch := self.recorder.select_notifications(start=start, limit=1000):
-            found += sum(bool(json.loads(it.state)) for it in batch)
+            yield from (json.loads(it.state) for it in batch)
             start = batch[-1].id + 1
-        return found

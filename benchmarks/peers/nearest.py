@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 from kinds import Vectors
+
+from primecore.config import EXACT_VECTORS
 
 CONNECTIVITY, BUILD, LOOK = 16, 100, 64  # of HNSW: links of a node, candidates when it is built, and when it is asked
 BATCH = 1000
@@ -22,6 +25,14 @@ class PrimeVectors(Vectors):
         for number, vector in enumerate(vectors):
             self.add(number, vector)
         self.nearest(vectors[0], 1)
+        if len(vectors) < EXACT_VECTORS:
+            return  # there is no index to wait for
+        follower = self.prime._views.vectors.follower  # its index is made beside: to be ready is to have all of it
+        follower.nudge()
+        while not follower.is_current:
+            if follower.error is not None:
+                raise RuntimeError(follower.error)
+            time.sleep(0.01)
 
     def add(self, number: int, vector: Any) -> None:
         self.prime.embed(f"item:{number}", vector)

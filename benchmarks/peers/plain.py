@@ -131,3 +131,34 @@ class NetworkxGraph(Graph):
         into = self.graph.in_edges(key, keys=True, data=True)
         found = [(target, edge, it["relation"], "out", it["weight"]) for _, target, edge, it in out]
         return found + [(source, edge, it["relation"], "in", it["weight"]) for source, _, edge, it in into]
+
+
+class RustworkxGraph(Graph):
+    """Its nodes are numbers; a dict finds them by id."""
+
+    def open(self) -> None:
+        import rustworkx
+
+        self.graph: Any = rustworkx.PyDiGraph(multigraph=True)
+        self.numbers: dict[str, int] = {}
+        for people, links in getattr(self, "kept", ()):
+            self.load(people, links)
+
+    def load(self, people: list[Any], links: list[Any]) -> None:
+        ids = [one.id for one in people]
+        numbers = self.graph.add_nodes_from([(one.id, one.properties) for one in people])
+        self.numbers |= zip(ids, numbers, strict=True)
+        self.graph.add_edges_from([(self.numbers[s], self.numbers[t], (s, t, e, r, w)) for e, s, t, r, w in links])
+        self.kept = ((people, links),)
+
+    def add(self, link: tuple[str, str, str, str, float]) -> None:
+        edge, source, target, relation, weight = link
+        self.graph.add_edge(self.numbers[source], self.numbers[target], (source, target, edge, relation, weight))
+
+    def node(self, key: str) -> dict[str, Any]:
+        return dict(self.graph[self.numbers[key]][1])
+
+    def neighbors(self, key: str) -> list[Any]:
+        number = self.numbers[key]
+        found = [(t, e, r, "out", w) for _, _, (_, t, e, r, w) in self.graph.out_edges(number)]
+        return found + [(s, e, r, "in", w) for _, _, (s, _, e, r, w) in self.graph.in_edges(number)]

@@ -25,8 +25,8 @@ class PrimeMemory(Memory):
     def add(self, text: str) -> None:
         self.prime.add_node("note", {"text": text})
 
-    def search(self, query: str, k: int) -> list[Any]:
-        return list(self.prime.search(query, k))
+    def search(self, query: str, k: int) -> list[str]:
+        return [hit.text for hit in self.prime.search(query, k)]
 
     def close(self) -> None:
         self.prime.close()
@@ -48,9 +48,9 @@ class Fts5Memory(Memory):
     def add(self, text: str) -> None:
         self.connection.execute("insert into facts(text) values (?)", (text,))
 
-    def search(self, query: str, k: int) -> list[Any]:
-        statement = "select rowid, bm25(facts), text from facts where facts match ? order by rank limit ?"
-        return self.connection.execute(statement, (" OR ".join(query.split()), k)).fetchall()
+    def search(self, query: str, k: int) -> list[str]:
+        statement = "select text from facts where facts match ? order by rank limit ?"
+        return [text for (text,) in self.connection.execute(statement, (" OR ".join(query.split()), k))]
 
     def close(self) -> None:
         self.connection.close()
@@ -70,8 +70,8 @@ class PlugmemMemory(Memory):
     def add(self, text: str) -> None:
         self.memory.remember(text)
 
-    def search(self, query: str, k: int) -> list[Any]:
-        return list(self.memory.recall(query, k=k).facts)
+    def search(self, query: str, k: int) -> list[str]:
+        return [self.memory.get(fact.id).text for fact in self.memory.recall(query, k=k).facts]
 
     def close(self) -> None:
         self.memory.close()

@@ -2,17 +2,24 @@
 
     make bench-peers                                        installs them into build/peers-venv and runs all
     python benchmarks/peers/run.py --scale 0.01 --only DuckDB
+    python benchmarks/peers/run.py --resume --for 240       goes on where it stopped, for four minutes
+    python benchmarks/peers/run.py --check                  compares all answers of a small workload, measures nothing
 
-What a contender cannot be installed for, or fails with, is a line of the report. Everything is pinned to one core.
+What a contender cannot be installed for, or fails with, is a line of the report. Everything is pinned to one core. The
+results are kept by kind, in peers-KIND.json, after each contender.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +34,9 @@ import common  # noqa: E402 (it lies one folder up)
 import primecore  # noqa: E402
 
 ENVIRONMENT = ROOT / "build" / "peers-venv"
-TIMEOUT_S = 3600
+NPM = ROOT / "build" / "peers-npm"
+NPM_PACKAGES = ("@modelcontextprotocol/server-memory",)
+TIMEOUT_S = 600
 
 
 def python_of(environment: Path) -> str:
@@ -52,18 +61,25 @@ def install(environment: Path) -> dict[str, str]:
         if done.returncode:
             failed[" ".join(wanted)] = last_line(done.stderr)
             common.say(f"cannot install {' '.join(wanted)}: {failed[' '.join(wanted)]}")
+    if shutil.which("npm"):
+        NPM.mkdir(parents=True, exist_ok=True)
+        quiet = ("--silent", "--no-audit", "--no-fund")
+        subprocess.run(["npm", "install", "--prefix", str(NPM), *quiet, *NPM_PACKAGES], check=False)
     return failed
 
 
 def last_line(text: str) -> str:
     """What a program said last, as a reason."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")[:300]
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
+    return last.removeprefix("kinds.Unavailable: ")[:300]
 
 
-def ask(peer: table.Peer, python: str, scale: float, parent: Path | None, timeout_s: float) -> dict[str, Any]:
+def ask(
+    peer: table.Peer, python: str, scale: float, parent: Path | None, timeout_s: float, *, check: bool = False
+) -> dict[str, Any]:
     """What one contender answers; where it fails, why."""
     entry = {"kind": peer.kind, "name": peer.name, "durability": peer.durability, "lacks": peer.lacks}
-    if peer.name == "Prime" and not all(hasattr(primecore.Prime, name) for name in table.NEEDS[peer.kind]):
+    if peer.name.startswith("Prime") and not all(hasattr(primecore.Prime, name) for name in table.NEEDS[peer.kind]):
         return {**entry, "failed": "not offered by this version"}
     with tempfile.TemporaryDirectory(prefix="prime-peers-", dir=parent) as name:
         folder = Path(name)
@@ -72,21 +88,26 @@ def ask(peer: table.Peer, python: str, scale: float, parent: Path | None, timeou
         command = [python, str(HERE / "ask.py"), peer.kind, peer.name, str(folder / "store"), str(figures)]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         environment = {**os.environ, "PYTHONPATH": path, "ANONYMIZED_TELEMETRY": "False", "OMP_NUM_THREADS": "1"}
-        try:
-            done = subprocess.run(
-                [*command, "--scale", str(scale)],
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired:
-            return {**entry, "failed": f"not done after {timeout_s:,.0f} s"}
-        if done.returncode or not figures.exists():
-            reason = last_line(done.stderr)
-            return {**entry, "failed": reason if done.returncode >= 0 else f"killed by signal {-done.returncode}"}
+        # A group of its own: servers that a contender starts end with it, whatever happens.
+        with subprocess.Popen(
+            [*command, "--scale", str(scale), *(["--check"] if check else [])],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            try:
+                said = process.communicate(timeout=timeout_s)[1]
+            except subprocess.TimeoutExpired:
+                return {**entry, "failed": f"not done after {timeout_s:,.0f} s"}
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode or not figures.exists():
+            reason = last_line(said)
+            return {**entry, "failed": reason if process.returncode >= 0 else f"killed by signal {-process.returncode}"}
         return {**entry, **json.loads(figures.read_text(encoding="utf-8"))}
 
 
@@ -97,29 +118,82 @@ def chosen(kinds: list[str], names: list[str]) -> list[table.Peer]:
     ]  # fmt: skip
 
 
-def main() -> None:
+class Results:
+    """The answers of one kind so far, in a file that is written after each of them."""
+
+    def __init__(self, kind: str, head: dict[str, Any], folder: Path | None) -> None:
+        self.kind, self.head = kind, head
+        self.path = folder / f"peers-{kind}.json" if folder is not None else None
+        self.answers: dict[str, dict[str, Any]] = {}
+        if self.path is not None and self.path.exists():
+            before = json.loads(self.path.read_text(encoding="utf-8"))
+            if before["scale"] == head["scale"]:
+                self.answers = {answer["name"]: answer for answer in before["figures"]["answers"]}
+
+    def has(self, name: str) -> bool:
+        """Whether there are figures of it."""
+        return "figures" in self.answers.get(name, {})
+
+    def keep(self, answer: dict[str, Any]) -> None:
+        """Takes an answer, in place of an earlier one."""
+        self.answers[answer["name"]] = {**answer, "commit": self.head["machine"]["commit"]}
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(self.document(), indent=2, ensure_ascii=False)
+            self.path.write_text(text + "\n", encoding="utf-8")
+
+    def document(self) -> dict[str, Any]:
+        """All of the kind that belong to it today, in the order of the table; the noise is that of the worst."""
+        listed = [self.answers[peer.name] for peer in table.TABLE if peer.kind == self.kind and peer.name in self.answers]
+        noise = {"slowest_over_fastest": max((answer.get("noise", 1.0) for answer in listed), default=1.0)}
+        figures = {"answers": listed, "left_out": table.LEFT_OUT}
+        head = {**self.head, "noise_before": noise, "noise_after": noise}
+        return {"benchmark": f"peers-{self.kind}", **head, "figures": figures}
+
+
+def arguments_of() -> Any:
+    """What the command line says."""
     options = common.parser(__doc__.splitlines()[0])
     options.add_argument("--install", action="store_true", help="install what contenders need first")
     options.add_argument("--environment", type=Path, default=ENVIRONMENT, help="where their packages are")
     options.add_argument("--only", action="append", default=[], metavar="NAME", help="only this contender; repeatable")
     options.add_argument("--kind", action="append", default=[], choices=table.KINDS, help="only this kind; repeatable")
     options.add_argument("--timeout", type=float, default=TIMEOUT_S, metavar="S", help="seconds for one contender")
-    arguments = options.parse_args()
+    options.add_argument("--resume", action="store_true", help="only those without figures at this scale")
+    options.add_argument("--for", type=float, default=None, metavar="S", dest="for_s", help="begin none after S seconds")
+    options.add_argument("--check", action="store_true", help="compare answers, measure nothing, keep nothing")
+    return options.parse_args()
+
+
+def main() -> int:
+    arguments = arguments_of()
     failed = install(arguments.environment) if arguments.install else {}
-    head, answers = common.start(arguments), []
+    begun, head = time.monotonic(), common.start(arguments)
     if arguments.dir is not None:
+        arguments.dir = arguments.dir.resolve()
         arguments.dir.mkdir(parents=True, exist_ok=True)
+    folder = arguments.output or (common.HERE / "results" if arguments.scale == 1 else None)
+    results = {kind: Results(kind, head, None if arguments.check else folder) for kind in table.KINDS}
+    wrong = False
     for peer in chosen(arguments.kind, arguments.only):
+        if arguments.resume and results[peer.kind].has(peer.name):
+            continue
+        if arguments.for_s is not None and time.monotonic() - begun > arguments.for_s:
+            common.say("the time is over: --resume goes on here")
+            break
         missing = [package for package in peer.packages if package in failed]
         if missing:
-            reason = f"cannot be installed: {failed[missing[0]]}"
-            answers.append({"kind": peer.kind, "name": peer.name, "durability": peer.durability, "failed": reason})
+            entry = {"kind": peer.kind, "name": peer.name, "durability": peer.durability, "lacks": peer.lacks}
+            answer = {**entry, "failed": f"cannot be installed: {failed[missing[0]]}"}
         else:
             python = python_of(arguments.environment)
-            answers.append(ask(peer, python, arguments.scale, arguments.dir, arguments.timeout))
-        common.say(f"{peer.kind}: {peer.name}: {answers[-1].get('failed') or 'done'}")
-    common.finish("peers", arguments, head, {"answers": answers, "left_out": table.LEFT_OUT})
+            answer = ask(peer, python, arguments.scale, arguments.dir, arguments.timeout, check=arguments.check)
+        results[peer.kind].keep(answer)
+        wrong = wrong or "WrongAnswer" in answer.get("failed", "")
+        common.say(f"{time.monotonic() - begun:5.0f} s  {peer.kind}: {peer.name}: {answer.get('failed') or 'done'}")
+    print(json.dumps([made.document() for made in results.values() if made.answers], indent=2, ensure_ascii=False))
+    return int(wrong)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,7 +14,7 @@ from primecore.bench.tables import ENTRIES, GRAPH
 TWO_HOPS = """
 with near(id) as (select target from edges where source = ?1 union select source from edges where target = ?1)
 select count(*) from (select id from near union
-    select target from edges join near on source = near.id union select source from edges join near on target = near.id)
+    select target from edges join near on source = near.id union select source from edges join near on target = near.id) as reached
 """
 
 
@@ -70,7 +70,7 @@ class DuckdbGraph(Graph):
         import duckdb
 
         self.connection = duckdb.connect(str(self.folder / "graph.duckdb"), config={"threads": 1})
-        for statement in GRAPH.replace("without rowid", "").replace("text", "varchar").split(";"):
+        for statement in GRAPH.replace("without rowid", "").replace(" real", " double").split(";"):
             words = statement.split()
             if words[:2] == ["create", "table"]:
                 self.connection.execute(statement.replace("create table", "create table if not exists"))

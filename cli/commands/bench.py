@@ -65,9 +65,14 @@ def command(
         signal.signal(signal.SIGTERM, before)
         _progress("")
     if plot is not None:
-        from primecore.bench import svg
+        from primecore.bench import versus
 
-        Path(plot).write_text(svg.picture(svg.panels(document)), encoding="utf-8")
+        Path(plot).write_text(versus.picture(document), encoding="utf-8")
+    if render.for_people() and not settings.json:
+        from primecore.cli import bench_table
+
+        bench_table.show(document)
+        return
     render.table(settings, document, COLUMNS, map(_row, document["lines"]))
     if not settings.json:
         render.write(document["verdict"])

@@ -15,7 +15,7 @@ from primecore.bench.line import PRIME, Line, Setting, values
 
 def opening(setting: Setting) -> Iterator[Line]:
     """From nothing to the first answer: Prime folds the log, a dict would have to read a file of events."""
-    count = setting.size(500_000, 100_000)
+    count = setting.size(200_000, 100_000)
     setting.say(f"writing stores of {count:,} events to open")
     path = workloads.file_of(setting.folder, "mixed", count)
     store, file = measure.fresh(setting.folder / "opened"), tables.without(setting.folder / "opened.db")
@@ -24,7 +24,7 @@ def opening(setting: Setting) -> Iterator[Line]:
         prime.ingest(path)
         prime.add_node("person", {"name": "Person 0"}, id=first.rpartition(":")[2])
     with tables.database(file, tables.GRAPH) as connection:
-        tables.fill(connection, setting.size(100_000, 20_000))
+        tables.fill(connection, setting.size(50_000, 20_000))
     setting.say("opening them")
 
     def ours() -> float:
@@ -54,7 +54,7 @@ def opening(setting: Setting) -> Iterator[Line]:
 
 def memory(setting: Setting) -> Iterator[Line]:
     """Memory of a node and of an edge, each contender in a process of its own; then what lies on the disk."""
-    count = setting.size(200_000, 20_000)
+    count = setting.size(100_000, 20_000)
     found = {}
     for contender in (PRIME, "dict", "sqlite"):
         setting.say(f"weighing {count:,} nodes and {count * workloads.LINKS_EACH:,} edges: {contender}")

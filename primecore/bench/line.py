@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -23,13 +24,15 @@ BASELINES = {
     "sqlite FULL": "SQLite in a file, WAL, synchronous=FULL: a sync for each transaction",
     "sqlite FTS5": "SQLite's full-text index, in memory",
     "pwrite + fdatasync": "as many bytes into room that is there already, and a sync: what the disk itself takes",
+    "numpy": "one matrix of float32 in this process, multiplied by the query: no log, no ids, no filters",
+    "by hand": "numpy, SQLite's FTS5 and lists of neighbours in one process: no log, no locks, no filters",
     "the present": "Prime, asked the same of the present",
 }
 """What each baseline is, and what it does not do."""
 
 
 class Line(NamedTuple):
-    """Figures by contender, Prime's first. Latencies have p50, p99 and p99.9, everything else a value."""
+    """Figures by contender, Prime's first. Latencies have p50, p99, p99.9 and calls, everything else a value."""
 
     section: str
     what: str
@@ -57,6 +60,16 @@ class Setting(NamedTuple):
     every_core: set[int]
     say: Callable[[str], None]
 
+    @property
+    def calls_s(self) -> float:
+        """Seconds that the calls of one contender may take in one round: slow ones are asked less often."""
+        return 0.1 if self.quick else 0.3
+
+    @property
+    def work_s(self) -> float:
+        """Seconds after which a contender whose rounds are whole pieces of work gets no further one."""
+        return 1.0 if self.quick else 3.0
+
     def size(self, full: int, quick: int) -> int:
         """The size of a workload at this scale."""
         return measure.scaled(quick if self.quick else full, self.scale)
@@ -65,23 +78,28 @@ class Setting(NamedTuple):
 def latencies(
     setting: Setting, section: str, what: str, items: Callable[[int], list[Any]], contenders: Mapping[str, Call]
 ) -> Line:
-    """Contenders take turns, each with items of its own in every round; medians of rounds count.
+    """Contenders take turns, each with items of its own in every round, for as long as the budget lasts.
 
-    `items(round)` makes what is asked. The time of an empty call comes off all figures alike.
+    `items(round)` makes what is asked. Medians of rounds count; the time of an empty call comes off all figures alike.
     """
     rounds: dict[str, list[Figures]] = {name: [] for name in contenders}
     for number in range(setting.rounds):
         nothing = statistics.median(measure.each_ns(lambda item: None, items(number)))
         for name, call in contenders.items():
-            found = measure.percentiles(measure.each_ns(call, items(number)), nothing)
-            rounds[name].append({key: max(found[key], 1.0) for key in ("p50", "p99", "p99.9")})
+            spans = measure.each_ns(call, items(number), setting.calls_s)
+            found = measure.percentiles(spans, nothing)
+            rounds[name].append({key: max(found[key], 1.0) for key in ("p50", "p99", "p99.9")} | {"calls": len(spans)})
     return Line(section, what, "ns", {name: measure.middle(found) for name, found in rounds.items()})
 
 
 def values(setting: Setting, section: str, what: str, unit: Unit, contenders: Mapping[str, Work]) -> Line:
-    """Contenders take turns; each gives one figure a round, and the median counts."""
+    """Contenders take turns; each gives one figure a round, for as long as its budget lasts. The median counts."""
     found: dict[str, list[float]] = {name: [] for name in contenders}
+    spent = dict.fromkeys(contenders, 0.0)
     for _ in range(setting.rounds):
         for name, work in contenders.items():
-            found[name].append(work())
+            if spent[name] < setting.work_s:
+                begun = time.perf_counter()
+                found[name].append(work())
+                spent[name] += time.perf_counter() - begun
     return Line(section, what, unit, {name: {"value": statistics.median(each)} for name, each in found.items()})

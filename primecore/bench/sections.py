@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import primecore
-from primecore.bench import finding, keeping, past, reading, writing
+from primecore.bench import alike, finding, keeping, past, reading, recalling, writing
 from primecore.bench.line import Line, Setting
 
 
@@ -30,7 +30,9 @@ TABLE = (
     Section("durable append", writing.durable, ("append",)),
     Section("graph", reading.graph, ("node", "neighbors", "neighbors_many")),
     Section("past", past.as_of, ("at", "neighbors")),
+    Section("similar", alike.similar, ("embed", "similar")),
     Section("search", finding.search, ("search",)),
+    Section("recall", recalling.recall, ("recall", "embed", "add_edge")),
     Section("open", keeping.opening, ("ingest",)),
     Section("memory and disk", keeping.memory, ("ingest",)),
 )

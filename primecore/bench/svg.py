@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from primecore.bench.words import quantity
 
@@ -54,18 +54,6 @@ STYLE = """
   @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .ours { fill: #4493f8 } .other { fill: #57606a }
     .grid { stroke: #3d444d } .curve { stroke: #4493f8 } }
 """
-
-
-def panels(document: dict[str, Any]) -> list[Panel]:
-    """A panel for each line of a document of `prime bench`."""
-    made = []
-    for line in document["lines"]:
-        contenders = [{"name": "prime", **line["prime"]}, *line["baselines"]]
-        values = [(one["name"], one.get("p50", one.get("value"))) for one in contenders]
-        bars = [Bar(name, value, quantity(value, line["unit"]), name == "prime") for name, value in values]
-        kind = ", median" if line["unit"] == "ns" else ""
-        made.append(Panel(line["what"] + kind, bars))
-    return made
 
 
 def picture(shown: Sequence[Panel | Chart]) -> str:

@@ -36,7 +36,7 @@ def ingest(setting: Setting) -> Iterator[Line]:
     """A file of mixed events, until all are in the graph and durable."""
     import orjson
 
-    count = setting.size(300_000, 100_000)
+    count = setting.size(200_000, 100_000)
     setting.say(f"writing {count:,} events to a file")
     path = workloads.file_of(setting.folder, "mixed", count)
     lines = path.read_bytes().splitlines(keepends=True)

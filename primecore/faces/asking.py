@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from primecore.faces import fields, shapes
 from primecore.faces.answers import Body, Look, answer
 from primecore.operations import Field, Operation
@@ -40,6 +42,11 @@ def inputs(operation: Operation) -> tuple[Field, ...]:
     return own
 
 
+def may_be_quick(operation: Operation) -> bool:
+    """Whether there are arguments with which the answer takes microseconds."""
+    return operation.name in QUICK or operation.name == "neighbors"
+
+
 def is_quick(operation: Operation, given: Mapping[str, Any]) -> bool:
     """Whether the answer takes microseconds."""
     if "at" in given:
@@ -49,13 +56,19 @@ def is_quick(operation: Operation, given: Mapping[str, Any]) -> bool:
     return operation.name in QUICK
 
 
-def ask(prime: Prime, operation: Operation, given: Mapping[str, Any], page: int) -> Body:
-    """The body that answers. `page` is how many items a list has by default. Raises what the service does."""
+def ask(prime: Prime, operation: Operation, given: Mapping[str, Any], page: int) -> Body | orjson.Fragment:
+    """The body that answers. `page` is how many items a list has by default. Raises what the service does.
+
+    What is asked most comes as the text it will be sent as, which takes a tenth of the time.
+    """
     source: Any = prime
     if "at" in given and has_past(operation):
         given = dict(given)
         source = past(prime, given.pop("at"))
     arguments = fields.collect(operation, given)
+    if operation.name == "neighbors" and source is prime and arguments.get("depth", 1) == 1:
+        arguments.pop("depth", None)
+        return orjson.Fragment(prime.neighbors_json(**{"limit": page, **arguments}))
     limit = None
     if fields.plan(operation).paged:
         limit = arguments.get("limit", page)

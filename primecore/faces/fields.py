@@ -175,6 +175,14 @@ def _numbers(field: Field, value: Any) -> list[float]:
     return [_number(field, item) for item in value]
 
 
+def _array(field: Field, value: Any) -> list[Any]:
+    if field.name == "vector":
+        return _numbers(field, value)
+    if not isinstance(value, list):
+        raise _wrong(field, "a list", value)
+    return value
+
+
 def _anything(_field: Field, value: Any) -> Any:
     return value
 
@@ -193,6 +201,7 @@ _CHECKS: dict[str, Callable[[Field, Any], Any]] = {
     "events": _events,
     "numbers": _numbers,
     "vector": _numbers,
+    "array": _array,
 }
 
 
@@ -215,14 +224,15 @@ def from_text(field: Field, texts: list[str]) -> Any:
         if text not in _TRUTH:
             raise _wrong(field, "true or false", text)
         return _TRUTH[text]
-    if field.type in ("object", "events", "numbers", "vector"):
+    if field.type in ("object", "events", "numbers", "vector", "array"):
         return values.loads(text.encode("utf-8", "surrogatepass"), field.name)
     return text
 
 
 def schema(field: Field, *, described: bool = True) -> Schema:
     """The JSON schema of a field."""
-    shape = {key: value for key, value in _SCHEMAS.get(field.type, {}).items()}
+    kind = "vector" if (field.name, field.type) == ("vector", "array") else field.type
+    shape = {key: value for key, value in _SCHEMAS.get(kind, {}).items()}
     if field.type in ("integer", "position"):
         shape |= {"minimum": _LEAST.get(field.name, 0), "maximum": _MOST.get(field.name, limits.MAX_INTEGER)}
     if field.choices:
@@ -252,4 +262,5 @@ _SCHEMAS: dict[str, Schema] = {
     "events": {"type": "array", "items": {"type": "object", "required": ["event_type", "entity_id"]}},
     "numbers": {"type": "array", "items": {"type": "number"}, "minItems": 1},
     "vector": {"type": "array", "items": {"type": "number"}, "minItems": 1},
+    "array": {"type": "array"},
 }

@@ -74,6 +74,26 @@ static inline int key_bytes_equal(const char *a, const char *b, uint32_t size)
     return ((a[0] ^ b[0]) | (a[size >> 1] ^ b[size >> 1]) | (a[size - 1] ^ b[size - 1])) == 0;
 }
 
+/* memcpy() for short texts without the call. Never touches a byte beyond either. */
+static inline void key_bytes_copy(char *to, const char *from, uint32_t size)
+{
+    if (size >= 8) {
+        uint64_t last = key_load8(from + size - 8);
+        for (uint32_t at = 0; at + 8 < size; at += 8)
+            memcpy(to + at, from + at, 8);
+        memcpy(to + size - 8, &last, 8);
+    } else if (size >= 4) {
+        uint32_t first = key_load4(from), last = key_load4(from + size - 4);
+        memcpy(to, &first, 4);
+        memcpy(to + size - 4, &last, 4);
+    } else if (size) {
+        char middle = from[size >> 1], last = from[size - 1];
+        to[0] = from[0];
+        to[size >> 1] = middle;
+        to[size - 1] = last;
+    }
+}
+
 static const char KEY_DIGITS[] = "0123456789abcdef";
 
 /* 16 bytes as 32 digits. */
@@ -266,11 +286,11 @@ static inline void key_cell_write(const key_cell_t *cell, const prefix_slot_t *s
         return;
     }
     prefix_slot_t prefix = slots[cell->prefix];
-    memcpy(out, prefix_bytes + prefix.offset, prefix.size);
+    key_bytes_copy(out, prefix_bytes + prefix.offset, prefix.size);
     if ((cell->kind & ~KEY_REMOVED) == KEY_UUID)
         uuid_write(cell->body, out + prefix.size);
     else
-        memcpy(out + prefix.size, cell->body, cell->size);
+        key_bytes_copy(out + prefix.size, (const char *)cell->body, cell->size);
 }
 
 /* Bytes up to and with the 2nd colon of "node:...", the 1st of anything else; 0 without one. */
@@ -298,15 +318,29 @@ static inline void key_cell_remove(key_cell_t *cell)
 static inline int key_is_ascii(const char *text, size_t size)
 {
     uint64_t seen = 0;
-    if (size < 8) {
-        for (size_t i = 0; i < size; i++)
-            seen |= (uint8_t)text[i];
-    } else {
+    if (size >= 8) {
         for (size_t i = 0; i + 8 < size; i += 8)
             seen |= key_load8(text + i);
         seen |= key_load8(text + size - 8);     /* the last ones again, rather than one at a time */
+    } else if (size >= 4) {
+        seen = key_load4(text) | key_load4(text + size - 4);
+    } else if (size) {
+        seen = (uint8_t)(text[0] | text[size >> 1] | text[size - 1]);
     }
     return (seen & 0x8080808080808080ull) == 0;
+}
+
+/* 1 when all bytes of the cell's key are ASCII. */
+static inline int key_cell_is_ascii(const key_cell_t *cell, const prefix_slot_t *slots, const char *prefix_bytes,
+                                    const char *arena)
+{
+    const char *text = key_cell_text(cell, arena);
+    if (text != NULL)
+        return key_is_ascii(text, key_load4(cell->body + 4));
+    prefix_slot_t prefix = slots[cell->prefix];
+    if (!key_is_ascii(prefix_bytes + prefix.offset, prefix.size))
+        return 0;
+    return (cell->kind & ~KEY_REMOVED) == KEY_UUID || key_is_ascii((const char *)cell->body, cell->size);
 }
 
 #endif

@@ -64,7 +64,13 @@ static inline uint32_t chunk_match_plain(const chunk_t *chunk, uint8_t tag)
 
 static inline uint32_t chunk_match_quick(const chunk_t *chunk, uint8_t tag)
 {
-#if defined(__SSE2__)
+#if defined(__SANITIZE_THREAD__)
+    /* ThreadSanitizer knows no fences and takes a vector load for a race: the same, said in words that it knows. */
+    uint32_t found = 0;
+    for (uint32_t place = 0; place < 12; place++)
+        found |= (uint32_t)(__atomic_load_n(&chunk->tags[place], __ATOMIC_ACQUIRE) == tag) << place;
+    return found;
+#elif defined(__SSE2__)
     __m128i tags = _mm_load_si128((const __m128i *)chunk);
     return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag))) & 0xFFF;
 #else

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from primecore import _digest, _listing, _walks
+from primecore import _briefs, _digest, _listing, _walks
 from primecore._graph import Graph
 from primecore._many import ManyNeighbors, neighbors_many
 from primecore._reads import Reader
@@ -23,6 +23,10 @@ class Adjacency(AtOnce):
         self._graph = graph
         self._reader = reader
         self.neighbors = reader.neighbors
+
+    def neighbors_json(self, node_id: str, relation: str | None, direction: str, limit: int) -> bytes:
+        """The neighbours of a node, at most `limit`, and the live ones among them, as one JSON object."""
+        return _briefs.neighbors_json(self._reader, node_id, relation, direction, limit)
 
     def edge(self, edge_id: str) -> Edge | None:
         """The live edge of this id."""

@@ -9,15 +9,17 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from primecore.faces.asking import inputs
 from primecore.faces.fields import schema
 from primecore.faces.http import events, graph, routes, stream
+from primecore.faces.mcp import export
 from primecore.faces.mcp.tools import LEFT_OUT, table
 from primecore.operations import OPERATIONS, Field
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_HAND = [
     ("POST", events.PATH, "Append one event, a batch, or JSONL of any length", events.WRITE_FIELDS),
-    ("GET", events.PATH, OPERATIONS["events"].summary, OPERATIONS["events"].fields),
+    ("GET", events.PATH, OPERATIONS["events"].summary, inputs(OPERATIONS["events"])),
     ("GET", stream.PATH, "Follow the log (server-sent events)", stream.FIELDS),
     ("GET", graph.PATH, "Show all nodes, and the edges among them", graph.fields()),
 ]
@@ -51,8 +53,9 @@ def http_table() -> str:
     rows += [(method, path, told, [(it, it.name) for it in known]) for method, path, told, known in BY_HAND]
     lines = [_row("route", "does", "fields"), "|---|---|---|"]
     for method, path, told, known in sorted(rows, key=lambda row: (row[1], row[0])):
-        shown = ", ".join(_field(field, name) for field, name in known if field.name not in _ENVELOPE)
-        if any(field.name in _ENVELOPE for field, _ in known):
+        envelope = _envelope(field for field, _ in known)
+        shown = ", ".join(_field(field, name) for field, name in known if field.name not in envelope)
+        if envelope:
             shown += (", " if shown else "") + "*envelope*"
         lines.append(_row(f"`{method} {path.removeprefix(routes.PREFIX)}`", told, shown))
     return "\n".join(lines)
@@ -61,19 +64,29 @@ def http_table() -> str:
 _ENVELOPE = ("expected_version", "event_id", "timestamp", "metadata", "durable")
 
 
+def _envelope(known: Iterable[Field]) -> tuple[str, ...]:
+    """Those of the envelope's fields that are one: `metadata` of a question is no envelope."""
+    names = [field.name for field in known]
+    writes = "event_id" in names or "durable" in names
+    return tuple(name for name in _ENVELOPE if writes and name in names)
+
+
 def mcp_table() -> str:
     """Every tool: name, what it does, arguments."""
     lines = [_row("tool", "reads", "does", "arguments"), "|---|---|---|---|"]
     for tool in table():
-        known = [field for field in tool.fields if field.name not in (*_ENVELOPE, *LEFT_OUT)]
+        envelope = _envelope(tool.fields)
+        known = [field for field in tool.fields if field.name not in (*envelope, *LEFT_OUT)]
         shown = ", ".join(_field(field, tool.argument(field)) for field in known)
-        if any(field.name in _ENVELOPE for field in tool.fields):
+        if envelope:
             shown += (", " if shown else "") + "*envelope*"
-        if tool.reads:
+        if tool.is_budgeted:
             shown += (", " if shown else "") + "`max_tokens`?"
         lines.append(_row(f"`{tool.name}`", "yes" if tool.reads else "", tool.operation.summary, shown))
     if "index" not in OPERATIONS:
         lines.append(_row("`prime_index`", "yes", "Show what the memory holds, as a page of Markdown", "`agent_id`?"))
+    shown = ", ".join(_field(field, field.name) for field in export.FIELDS)
+    lines.append(_row(f"`{export.TOOL.name}`", "yes", export.TOOL.title or "", shown))
     return "\n".join(lines)
 
 

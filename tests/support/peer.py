@@ -6,6 +6,7 @@ Run as `python peer.py WHAT PATH ...`. It ends when its stdin does, or is killed
 from __future__ import annotations
 
 import os
+import random
 import select
 import sys
 import time
@@ -77,13 +78,14 @@ def pairs(path: str, nbytes: str) -> None:
         say(prime.position)
 
 
-def work(path: str, name: str, first: str) -> None:
+def work(path: str, name: str, first: str, until: str, pause_ms: str) -> None:
     """Writes numbered events through whoever owns the store, each until it is acknowledged; says each when it is."""
     import primecore
 
     number = int(first)
     prime = primecore.open(path, via_owner=True)
-    while not told_to_stop():
+    while number < int(until) and not told_to_stop():
+        time.sleep(random.random() * int(pause_ms) / 500)
         event_id = uuid.uuid5(NAMES, f"{name}/{number}")
         try:
             receipt = prime.append("work.done", f"worker:{name}", {"n": number}, event_id=event_id)

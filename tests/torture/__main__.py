@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from torture import faults, flips, fuzz, memory, metamorphic, processes, simulation
+from torture import crowd, faults, flips, fuzz, kills, memory, metamorphic, owners, processes, simulation
 from torture.processes import NotAllowed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,12 +38,6 @@ def flip(seed: int, folder: Path) -> int:
     return sum(flips.run(bool(seed % 2), (seed // 2) % 50, 50).values())
 
 
-def trace(seed: int, folder: Path) -> int:
-    processes.may_trace()
-    call = processes.CALLS[seed % len(processes.CALLS)]
-    return int(processes.kill_at(seed, folder, call, 1 + seed // len(processes.CALLS) % 40))
-
-
 def fail_sync(seed: int, folder: Path) -> int:
     processes.may_trace()
     processes.failing_sync(seed, folder, ("mapping", "pwrite")[seed % 2])
@@ -52,16 +46,6 @@ def fail_sync(seed: int, folder: Path) -> int:
 
 def run_out(seed: int, folder: Path) -> int:
     return memory.run(seed, folder) != "nothing failed"
-
-
-def threads(seed: int, folder: Path) -> int:
-    import test_threads
-
-    path = folder / str(seed)
-    path.mkdir()
-    test_threads.test_batches_are_seen_whole(path)
-    test_threads.test_random_writers_together(path / "writers", ("interval", "always", "never")[seed % 3])
-    return 1
 
 
 RUNGS = {
@@ -74,9 +58,10 @@ RUNGS = {
     "fuzz-segments": Rung(1, "inputs", lambda seed, _: fuzz.run("segments", seed, 500)),
     "fuzz-lines": Rung(0.5, "inputs", lambda seed, _: fuzz.run("lines", seed, 2000)),
     "memory": Rung(0.5, "failures", run_out),
-    "threads": Rung(0.5, "runs", threads),
-    "kills": Rung(12, "kills", processes.random_kills),
-    "kills-at-calls": Rung(1.5, "kills", trace),
+    "crowd": Rung(1, "events", crowd.run),
+    "owners": Rung(1, "kills", owners.run),
+    "kills": Rung(6, "kills", kills.run),
+    "kills-at-calls": Rung(3, "kills", kills.points),
     "failing-syncs": Rung(0.5, "runs", fail_sync),
     "full-disk": Rung(0.5, "refusals", processes.full_disk),
     "power-cuts": Rung(2, "cuts", lambda seed, folder: processes.power_cut(seed, folder) >= 0),
@@ -85,7 +70,7 @@ RUNGS = {
 
 class Tally:
     def __init__(self) -> None:
-        self.seconds, self.runs, self.tried = 0.0, 0, 0
+        self.seconds, self.turns, self.runs, self.tried = 0.0, 0, 0, 0
         self.failures: list[str] = []
         self.not_allowed = ""
 
@@ -93,9 +78,12 @@ class Tally:
 def climb(name: str, seed: int, tally: Tally) -> None:
     """One run of one rung, in a folder of its own."""
     begun = time.monotonic()
+    tally.turns += 1
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
-        tally.tried += int(RUNGS[name].run(seed, folder))
+        tried = int(RUNGS[name].run(seed, folder))
+        print(f"{name} {seed}: {tried} {RUNGS[name].unit}, {time.monotonic() - begun:.0f} s", flush=True)
+        tally.tried += tried
         tally.runs += 1
     except NotAllowed as error:
         tally.not_allowed = str(error)
@@ -144,16 +132,12 @@ def main(arguments: list[str]) -> int:
     first_seed = int(os.environ.get("TORTURE_SEED") or time.time())
     target = Path(os.environ.get("TORTURE_RESULT") or ROOT / "benchmarks/results/torture.json")
     tallies = {name: Tally() for name in RUNGS}
-    begun, seed, told = time.monotonic(), first_seed, 0.0
+    begun = time.monotonic()
     print(f"{seconds:.0f} s, first seed {first_seed}", flush=True)
     while time.monotonic() - begun < seconds:
         open_rungs = [name for name in RUNGS if not tallies[name].not_allowed]
         name = min(open_rungs, key=lambda name: tallies[name].seconds / RUNGS[name].share)
-        climb(name, seed, tallies[name])
-        seed += 1
-        if time.monotonic() - told > 60:
-            told = time.monotonic()
-            print(", ".join(f"{tally.tried} {name}" for name, tally in tallies.items()), flush=True)
+        climb(name, first_seed + tallies[name].turns, tallies[name])
     found = result(tallies, first_seed, time.monotonic() - begun)
     target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(found["figures"], indent=2))

@@ -1,4 +1,4 @@
-"""Real processes that are killed at random or at a system call, and disks that fail, fill up or lose power."""
+"""Real processes on disks that fail, fill up or lose power."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from torture.stores import BACKENDS, MODES, SMALL, WAYS, Folded, batch_ends, che
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 WITHOUT_ITS_JOURNAL = 2
-CALLS = ("fdatasync", "fsync", "rename", "fallocate", "pwrite64", "unlink")
 
 
 class NotAllowed(Exception):
@@ -57,28 +56,6 @@ def acknowledged(said: list[list[str]], column: int = 0) -> int:
     return max((int(words[column]) for words in said if words[0].isdigit()), default=0)
 
 
-def random_kills(seed: int, folder: Path, kills: int = 5) -> int:
-    """One store, written to and killed at random moments; gives how many kills hit a running writer."""
-    rng = random.Random(f"kills/{seed}")
-    way, fsync, backend = rng.choice(WAYS), rng.choice(MODES), rng.choice(BACKENDS)
-    count = rng.choice((40, 120, 400))
-    events = acceptable(seed, count)
-    path = folder / f"kills-{seed}"
-    start, last, hits = 0, 0, 0
-    for _ in range(kills):
-        process = worker(path, seed, count, way, fsync, backend)
-        assert process.stdout and process.stdout.readline()
-        time.sleep(rng.random() ** 2 * 0.15)
-        said = finish(process)
-        hits += ["done"] not in said
-        last = max(last, acknowledged(said))
-        found = check_recovered(path, events, last, backend)
-        check_batches(found, events, start, way)
-        start, last = found.taken, found.fold.position
-    shutil.rmtree(path)
-    return hits
-
-
 def check_batches(found: Folded, events: list[dict], start: int, way: str) -> None:
     if way == "append_many" and found.taken != start:
         assert found.fold.position in batch_ends(events, start), "a part of a batch was recovered"
@@ -96,25 +73,6 @@ def may_trace() -> None:
 def strace(call: str, what: str, when: str) -> tuple[str, ...]:
     inject = f"inject={call}:{what}:when={when}"
     return ("strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject)
-
-
-def kill_at(seed: int, folder: Path, call: str, number: int) -> bool:
-    """The child is killed on entering the `number`-th such system call. False: it makes fewer of them."""
-    rng = random.Random(f"at/{seed}/{call}/{number}")
-    way, fsync, backend = rng.choice(WAYS), rng.choice(MODES), rng.choice(BACKENDS)
-    events = acceptable(seed, 200)
-    path = folder / f"at-{seed}-{call}-{number}"
-    process = worker(path, seed, 200, way, fsync, backend, tracer=strace(call, "signal=SIGKILL", str(number)))
-    lines = []
-    for line in process.stdout or []:
-        lines.append(line)
-        if line == b"done\n":
-            break
-    said = [line.decode().split() for line in lines] + finish(process)
-    found = check_recovered(path, events, acknowledged(said), backend)
-    check_batches(found, events, 0, way)
-    shutil.rmtree(path)
-    return ["done"] not in said
 
 
 def failing_sync(seed: int, folder: Path, backend: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from primecore.errors import InvalidArgument, PrimeError
 from primecore.faces import limits, values
-from primecore.faces.asking import ask
+from primecore.faces.asking import ask, inputs, past
 from primecore.faces.fields import check, from_text
 from primecore.faces.http.jobs import Slots
 from primecore.faces.http.request import KEYS, Core, Request, Target
@@ -121,15 +121,16 @@ class Events:
             with self._downloads:
                 await self._send_lines(request)
             return None
-        given = _fields(request, OPERATIONS["events"].fields)
         operation = OPERATIONS["events"]
+        given = _fields(request, inputs(operation))
         return await self._core.jobs.read(lambda: json_reply(ask(self._core.prime, operation, given, limits.HTTP_PAGE)))
 
     async def _send_lines(self, request: Request) -> None:
         """All that is asked for, a page at a time, as fast as the client reads it: of any length in little memory."""
-        given = _fields(request, OPERATIONS["events"].fields, most={"limit": limits.MAX_INTEGER})
+        given = _fields(request, inputs(OPERATIONS["events"]), most={"limit": limits.MAX_INTEGER})
         left = given.pop("limit", limits.MAX_INTEGER)
-        given["until"] = min(given.get("until", limits.MAX_INTEGER), self._core.prime.position)
+        source = past(self._core.prime, given.pop("at")) if "at" in given else self._core.prime
+        given["until"] = min(given.get("until", limits.MAX_INTEGER), source.position)
         lines = await self._core.jobs.read(self.page, {**given, "limit": min(PAGE, left)})
         kind = (b"content-type", b"application/x-ndjson")
         headers = [kind, (b"cache-control", b"no-store"), NO_CONTENT_POLICY, *SECURITY]

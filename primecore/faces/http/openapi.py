@@ -11,6 +11,7 @@ from typing import Any
 import primecore
 from primecore.faces import shapes
 from primecore.faces.answers import answer
+from primecore.faces.asking import inputs
 from primecore.faces.fields import schema
 from primecore.faces.http import events, graph, stream
 from primecore.faces.http.routes import PREFIX, Route
@@ -125,7 +126,7 @@ def _parameter(field: Field, name: str) -> Json:
     if field.required:
         found["required"] = True
     shape = schema(field, described=False)
-    if field.type in ("object", "events", "numbers", "vector"):
+    if field.type in ("object", "events", "numbers", "vector", "array"):
         return {**found, "content": {"application/json": {"schema": shape}}}
     return {**found, "schema": shape}
 
@@ -188,7 +189,7 @@ def _get_events() -> Json:
     operation = OPERATIONS["events"]
     found = _plain("get_events", operation.summary, _ok(answer("events").schema))
     found["responses"]["200"]["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
-    found["parameters"] = [_parameter(field, field.name) for field in operation.fields]
+    found["parameters"] = [_parameter(field, field.name) for field in inputs(operation)]
     return found
 
 

@@ -14,6 +14,7 @@ import uvicorn
 
 from primecore.errors import StorageFailure
 from primecore.faces.http.app import App
+from primecore.faces.http.protocol import Protocol
 from primecore.faces.http.settings import Settings
 
 STOP_SECONDS = 10
@@ -26,6 +27,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Protocol,
                 lifespan="on",
                 ws="none",
                 log_level="warning",

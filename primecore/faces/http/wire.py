@@ -22,7 +22,7 @@ SECURITY: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 NO_CONTENT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-_JSON: Headers = [
+JSON_HEADERS: Headers = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     NO_CONTENT_POLICY,
@@ -49,7 +49,7 @@ class Reply(NamedTuple):
 
 def json_reply(body: Any, status: int = 200) -> Reply:
     """An answer in JSON."""
-    return Reply(status, dumps(body), _JSON)
+    return Reply(status, dumps(body), JSON_HEADERS)
 
 
 def text_reply(body: bytes, content_type: bytes, status: int = 200, policy: tuple[bytes, bytes] | None = None) -> Reply:
@@ -68,7 +68,7 @@ def error_reply(
     error: dict[str, Any] = {"code": code, "message": message, "hint": hint}
     if details:
         error["details"] = details
-    return Reply(outcome(code).http_status, dumps({"error": error}), [*_JSON, *(headers or [])])
+    return Reply(outcome(code).http_status, dumps({"error": error}), [*JSON_HEADERS, *(headers or [])])
 
 
 async def send_reply(send: Send, reply: Reply, *, head: bool = False) -> None:

@@ -22,7 +22,8 @@ from primecore.errors import InvalidArgument, PrimeError
 from primecore.faces import limits, values
 from primecore.faces.asking import ask, is_quick, past
 from primecore.faces.fields import check
-from primecore.faces.mcp import resources, texts
+from primecore.faces.mcp import export, resources, texts
+from primecore.faces.mcp.completion import complete
 from primecore.faces.mcp.index import index
 from primecore.faces.mcp.tools import DESTRUCTIVE, IDEMPOTENT, MAX_TOKENS, Tool, table
 from primecore.operations import OPERATIONS
@@ -46,8 +47,12 @@ class Face:
         self.tools = {tool.name: tool for tool in table()}
         self._threads: anyio.CapacityLimiter | None = None
         self._listed = [_describe(tool) for tool in self.tools.values()]
+        self._by_hand: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
         if "index" not in OPERATIONS:
             self._listed.append(_INDEX)
+            self._by_hand[_INDEX.name] = self._index
+        self._listed.append(export.TOOL)
+        self._by_hand[export.TOOL.name] = self._export
         self.server: Server[Any] = Server(
             "prime",
             version=primecore.__version__,
@@ -60,6 +65,7 @@ class Face:
             on_read_resource=self._read_resource,
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
+            on_completion=self._complete,
         )
 
     async def _list_tools(self, _: Context, __: Any) -> types.ListToolsResult:
@@ -69,15 +75,17 @@ class Face:
         tool = self.tools.get(params.name)
         arguments = params.arguments or {}
         try:
-            if tool is None and params.name == _INDEX.name and "index" not in OPERATIONS:
-                return _result(await self._thread(self._index, arguments), recalled=True)
+            if tool is None and params.name in self._by_hand:
+                return _result(await self._thread(self._by_hand[params.name], arguments), recalled=True)
             if tool is None:
                 raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
             if tool.operation.writes and _may_only_read(context):
                 return _failure("forbidden", "this API key may read, not write", "")
             given = tool.given(arguments)
-            budget = check(MAX_TOKENS, given.pop("max_tokens", limits.MCP_TOKENS)) if tool.reads else limits.MAX_TOKENS
-            budget = min(max(budget, 100), limits.MAX_TOKENS)
+            budget = limits.MAX_TOKENS
+            if tool.is_budgeted:
+                asked = check(MAX_TOKENS, given.pop(MAX_TOKENS.name, limits.MCP_TOKENS))
+                budget = min(max(asked, 100), limits.MAX_TOKENS)
             if is_quick(tool.operation, given):
                 body = self._ask(tool, given, budget)
             else:
@@ -88,7 +96,7 @@ class Face:
         except TimeoutError:
             return _failure("timed_out", "no answer in time", "ask for less")
 
-    def _ask(self, tool: Tool, given: dict[str, Any], budget: int) -> dict[str, Any]:
+    def _ask(self, tool: Tool, given: dict[str, Any], budget: int) -> Any:
         body = ask(self.prime, tool.operation, given, limits.MCP_PAGE)
         return texts.fit(body, budget) if tool.reads else body
 
@@ -97,6 +105,16 @@ class Face:
         if unknown:
             raise InvalidArgument(f"{min(unknown)}: prime_index takes no such argument")
         return index(past(self.prime, arguments["at"]) if "at" in arguments else self.prime)
+
+    def _export(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        unknown = set(arguments) - set(export.TOOL.input_schema["properties"])
+        if unknown:
+            raise InvalidArgument(f"{min(unknown)}: prime_export takes no such argument")
+        return export.export(self.prime, arguments)
+
+    async def _complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        result: types.CompleteResult = await self._thread(complete, self.prime, params)
+        return result
 
     async def _thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self._threads is None:
@@ -188,7 +206,7 @@ def _may_only_read(context: Context) -> bool:
     return request is not None and request.scope.get("prime.right", "write") != "write"
 
 
-def _result(body: dict[str, Any], *, recalled: bool) -> types.CallToolResult:
+def _result(body: Any, *, recalled: bool) -> types.CallToolResult:
     """The answer twice: as it is for programs, and as text for a model, fenced where it holds what was stored."""
     text = values.dumps(body).decode()
     return types.CallToolResult(

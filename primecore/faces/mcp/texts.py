@@ -8,21 +8,24 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import orjson
+
 from primecore.faces.limits import BYTES_PER_TOKEN
-from primecore.faces.values import dumps
+from primecore.faces.values import dumps, plain
 
 Json = dict[str, Any]
 
 
-def fit(body: Json, tokens: int) -> Json:
+def fit(body: Json | orjson.Fragment, tokens: int) -> Json | orjson.Fragment:
     """`body` with its longest lists cut short until it takes at most `tokens`, if it can; what was cut is said.
 
     A page that is cut says where to go on, as a page that was asked for would.
     """
     most = tokens * BYTES_PER_TOKEN
-    if len(dumps(body)) <= most:
+    text = dumps(body)
+    if len(text) <= most:
         return body
-    body = dict(body)
+    body = plain(body) if isinstance(body, orjson.Fragment) else dict(body)
     lists = sorted(
         (name for name, value in body.items() if isinstance(value, (list, tuple)) and value),
         key=lambda name: len(dumps(body[name])),

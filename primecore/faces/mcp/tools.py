@@ -50,6 +50,11 @@ class Tool(NamedTuple):
         """Whether it changes nothing."""
         return not self.operation.writes
 
+    @property
+    def is_budgeted(self) -> bool:
+        """Whether its answer is cut to a number of tokens; not where the operation itself keeps to one."""
+        return self.reads and all(field.name != MAX_TOKENS.name for field in self.fields)
+
     def input_schema(self) -> Json:
         """What it takes."""
         properties, required = {}, []
@@ -60,7 +65,7 @@ class Tool(NamedTuple):
             properties[self.argument(field)] = shape
             if field.required:
                 required.append(self.argument(field))
-        if self.reads:
+        if self.is_budgeted:
             properties[MAX_TOKENS.name] = {**schema(MAX_TOKENS), "minimum": 100, "maximum": limits.MAX_TOKENS}
         found: Json = {"type": "object", "properties": properties, "additionalProperties": False}
         if required:

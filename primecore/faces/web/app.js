@@ -109,7 +109,7 @@ function draw(found, stats, cut) {
   const told = [];
   if (state.overview && stats.nodes > nodes.length) told.push(`${number(nodes.length)} of ${number(stats.nodes)} nodes are drawn. Search for others.`);
   for (const id of cut) {
-    if (id === state.selected) told.push(`${bare(id)} has more neighbours than are drawn. Enter draws more; Edges lists all.`);
+    if (id === state.selected) told.push(`${nodes.find((node) => node.id === id)?.label ?? bare(id)} has more neighbours than are drawn. Enter draws more; Edges lists all.`);
   }
   if (state.drawn.size >= MOST_NODES) told.push(`${MOST_NODES} nodes is the most that is drawn; Esc clears.`);
   if (found.edges.length > MOST_EDGES) told.push(`${MOST_EDGES} of ${number(found.edges.length)} edges are drawn.`);

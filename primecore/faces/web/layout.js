@@ -13,6 +13,50 @@ export function hash(text) {
   return (value >>> 0) / 4294967296;
 }
 
+/** Nodes that hang together, each group as an array. */
+function groups(nodes, links) {
+  const above = new Map(nodes.map((node) => [node, node]));
+  const top = (node) => {
+    while (above.get(node) !== node) {
+      above.set(node, above.get(above.get(node)));
+      node = above.get(node);
+    }
+    return node;
+  };
+  for (const { source, target } of links) above.set(top(source), top(target));
+  const found = new Map();
+  for (const node of nodes) {
+    const first = top(node);
+    if (found.has(first)) found.get(first).push(node);
+    else found.set(first, [node]);
+  }
+  return [...found.values()];
+}
+
+/** Moves groups that overlap away from each other: what has no edge between it is not drawn through each other. */
+function part(nodes, links, heat) {
+  const found = groups(nodes, links).map((members) => {
+    const x = members.reduce((sum, node) => sum + node.x, 0) / members.length;
+    const y = members.reduce((sum, node) => sum + node.y, 0) / members.length;
+    const reach = Math.max(...members.map((node) => Math.hypot(node.x - x, node.y - y)));
+    return { members, x, y, reach };
+  });
+  for (let i = 0; i < found.length; i++) {
+    for (let j = i + 1; j < found.length; j++) {
+      const [a, b] = [found[i], found[j]];
+      const dx = b.x - a.x || hash(a.members[0].id) - 0.5;
+      const dy = b.y - a.y || hash(b.members[0].id) - 0.5;
+      const distance = Math.hypot(dx, dy) || 1;
+      const overlap = a.reach + b.reach + NEAR - distance;
+      if (overlap <= 0) continue;
+      const share = b.members.length / (a.members.length + b.members.length);
+      const push = (overlap * 0.4 * heat) / distance;
+      for (const node of a.members) [node.vx, node.vy] = [node.vx - dx * push * share, node.vy - dy * push * share];
+      for (const node of b.members) [node.vx, node.vy] = [node.vx + dx * push * (1 - share), node.vy + dy * push * (1 - share)];
+    }
+  }
+}
+
 /** One step. `nodes` have x, y, vx, vy, degree, held; `links` have source and target, which are nodes. */
 export function step(nodes, links, heat) {
   const room = 1 + nodes.length / 160; // the more there are, the wider apart
@@ -53,6 +97,7 @@ export function step(nodes, links, heat) {
     source.vx += dx * force * (1 - share);
     source.vy += dy * force * (1 - share);
   }
+  part(nodes, links, heat);
   for (const node of nodes) {
     node.vx = (node.vx - node.x * PULL * heat) * 0.6;
     node.vy = (node.vy - node.y * PULL * 1.6 * heat) * 0.6; // screens are wide
