@@ -37,6 +37,7 @@ __all__ = [
     "each_ns",
     "finish",
     "fresh",
+    "keep",
     "memory_kib",
     "middle",
     "parser",
@@ -128,13 +129,18 @@ def child(script: str, *arguments: object) -> dict[str, Any]:
 
 def finish(name: str, arguments: argparse.Namespace, head: dict[str, Any], figures: dict[str, Any]) -> None:
     """Print the result as JSON; keep it where the published workload was measured, or where --output says."""
+    print(keep(name, arguments, head, figures))
+
+
+def keep(name: str, arguments: argparse.Namespace, head: dict[str, Any], figures: dict[str, Any]) -> str:
+    """The result as JSON, kept where it belongs: what a long run has so far, too."""
     result = {"benchmark": name, **head, "noise_after": noise(), "figures": figures}
     text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text)
     folder = arguments.output or (HERE / "results" if arguments.scale == 1 else None)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return text
 
 
 def say(text: str) -> None:

@@ -1,14 +1,15 @@
-"""The tables of docs/benchmarks.md, and the curves beside them, from stored results. Measures nothing."""
+"""The tables of docs/benchmarks.md, and the pictures beside them, from stored results. Measures nothing."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from primecore.bench.svg import Chart, Curve
+from primecore.bench.svg import Bar, Chart, Curve, Panel
 from primecore.bench.words import duration
 
 Result = dict[str, Any]
-GROWTH_PICTURE = "docs/growth.svg"
+GROWTH_PICTURE, PEERS_PICTURE = "docs/growth.svg", "docs/peers.svg"
+PEERS = "peers-"  # what the names of their results begin with
 
 
 class Column(NamedTuple):
@@ -23,10 +24,29 @@ class Column(NamedTuple):
 TITLES = {
     "graph": "Graph: {nodes:,} nodes, {edges:,} edges",
     "vectors": "Vectors: {vectors:,} of {dimensions} dimensions, the 10 nearest",
+    "large-vectors": "Vectors: {vectors:,} of {dimensions} dimensions, the 10 nearest",
     "log": "Log: {events:,} events",
-    "memory": "Texts: {texts:,} found by their words, the 10 best",
+    "texts": "Texts: {texts:,} found by their words, the 10 best",
+    "agents": "Agent memories: {texts:,} sentences, found again by meaning or words, the 10 best",
 }
 ONE, BULK = "one at a time, a second", "in bulk, a second"
+VECTORS = (
+    Column("query_us", "query", "us"),
+    Column("query_p99_us", "query, p99", "us"),
+    Column("recall_at_10", "recall@10", "share", True),
+    Column("query_after_insert_us", "first query after an insert", "us"),
+    Column("insert_us", "insert", "us"),
+    Column("memory_mib", "memory, MiB", "count"),
+    Column("disk_mib", "disk, MiB", "count"),
+)
+TEXTS = (
+    Column("search_us", "search", "us"),
+    Column("search_p99_us", "search, p99", "us"),
+    Column("add_us", "add one", "us"),
+    Column("bulk_texts_per_second", BULK, "count", True),
+    Column("memory_mib", "memory, MiB", "count"),
+    Column("disk_mib", "disk, MiB", "count"),
+)
 COLUMNS = {
     "graph": (
         Column("node_us", "read a node", "us"),
@@ -39,29 +59,16 @@ COLUMNS = {
         Column("memory_mib", "memory, MiB", "count"),
         Column("disk_mib", "disk, MiB", "count"),
     ),
-    "vectors": (
-        Column("query_us", "query", "us"),
-        Column("query_p99_us", "query, p99", "us"),
-        Column("recall_at_10", "recall@10", "share", True),
-        Column("query_after_insert_us", "first query after an insert", "us"),
-        Column("insert_us", "insert", "us"),
-        Column("memory_mib", "memory, MiB", "count"),
-        Column("disk_mib", "disk, MiB", "count"),
-    ),
+    "vectors": VECTORS,
+    "large-vectors": VECTORS,
     "log": (
         Column("one_at_a_time_per_second", ONE, "count", True),
         Column("batches_per_second", "in batches of 1,000, a second", "count", True),
         Column("read_back_per_second", "read back, a second", "count", True),
         Column("disk_mib", "disk, MiB", "count"),
     ),
-    "memory": (
-        Column("search_us", "search", "us"),
-        Column("search_p99_us", "search, p99", "us"),
-        Column("add_us", "add one", "us"),
-        Column("bulk_texts_per_second", BULK, "count", True),
-        Column("memory_mib", "memory, MiB", "count"),
-        Column("disk_mib", "disk, MiB", "count"),
-    ),
+    "texts": TEXTS,
+    "agents": TEXTS,
 }
 
 
@@ -76,28 +83,69 @@ def told(value: float, kind: str) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def peers_part(result: Result | None, origin: str) -> str:
+def peers_of(results: dict[str, Result]) -> dict[str, Result]:
+    """The results of the contenders, by kind in the order of the page."""
+    return {kind: results[PEERS + kind] for kind in COLUMNS if PEERS + kind in results}
+
+
+def measured(result: Result) -> list[dict[str, Any]]:
+    """The answers that have figures."""
+    return [answer for answer in result["figures"]["answers"] if "figures" in answer]
+
+
+def peers_part(results: dict[str, Result], origin: str) -> str:
     """The tables of all kinds, what failed, and where Prime is behind; empty without a result."""
-    if result is None:
+    kinds = {kind: result for kind, result in peers_of(results).items() if measured(result)}
+    if not kinds:
         return ""
-    answers = result["figures"]["answers"]
-    parts = [f"{origin}. Scale {result['scale']:g}.{noise(result)}", ""]
-    for kind, columns in COLUMNS.items():
-        of_kind = [answer for answer in answers if answer["kind"] == kind]
-        measured = [answer for answer in of_kind if "figures" in answer]
-        if not measured:
-            continue
-        columns = tuple(one for one in columns if any(one.key in answer["figures"] for answer in measured))
-        parts += [f"### {TITLES[kind].format(**measured[0]['figures'])}", ""]
-        parts += table(measured, columns)
-        parts += [*behind(measured, columns), ""]
-        failed = [answer for answer in of_kind if "failed" in answer]
+    parts = [f"![{'; '.join(panel.title for panel in peers_panels(results))}]({PEERS_PICTURE.removeprefix('docs/')})"]
+    parts += ["", f"{origin}. The best of each column is in bold.", ""]
+    for kind, result in kinds.items():
+        answers = measured(result)
+        columns = tuple(one for one in COLUMNS[kind] if any(one.key in answer["figures"] for answer in answers))
+        parts += [f"### {TITLES[kind].format(**answers[0]['figures'])}", ""]
+        parts += table(answers, columns)
+        parts += [*behind(answers, columns), *noise_told(result), ""]
+        failed = [answer for answer in result["figures"]["answers"] if "failed" in answer]
         parts += [f"- {answer['name']} is not there: {plain(answer['failed'])}" for answer in failed]
         parts += ["", "| | a write that returned survives | does not do |", "|---|---|---|"]
-        parts += [f"| {naming(answer)} | {answer['durability']} | {answer['lacks']} |" for answer in measured]
+        parts += [f"| {naming(answer)} | {answer['durability']} | {answer['lacks']} |" for answer in answers]
         parts.append("")
-    parts += ["### Left out", "", *(f"- {name}: {why}" for name, why in result["figures"]["left_out"].items()), ""]
-    return "\n".join(parts)
+    left_out = {name: why for result in kinds.values() for name, why in result["figures"]["left_out"].items()}
+    return "\n".join([*parts, "### Left out", "", *(f"- {name}: {why}" for name, why in left_out.items()), ""])
+
+
+SHOWN = {
+    "graph": ("neighbors_uniform_us", "Graph: the neighbours of a node, median"),
+    "vectors": ("query_us", "Vectors, the smaller set: a query, median"),
+    "large-vectors": ("query_us", "Vectors, the larger set: a query, median"),
+    "log": ("batches_per_second", "Log: events a second, in batches (longer is better)"),
+    "texts": ("search_us", "Texts: a search, median"),
+    "agents": ("search_us", "Agent memories: a search, median"),
+}
+"""The figure of each kind that the picture shows."""
+
+
+def peers_panels(results: dict[str, Result]) -> list[Panel]:
+    """Bars of one figure of each kind, the best first."""
+    panels = []
+    for kind, result in peers_of(results).items():
+        key, title = SHOWN[kind]
+        column = next(column for column in COLUMNS[kind] if column.key == key)
+        found = [(answer["figures"][key], answer["name"]) for answer in measured(result) if answer["figures"].get(key)]
+        bars = [
+            Bar(name, value, told(value, column.kind), name.startswith("Prime"))
+            for value, name in sorted(found, reverse=column.more)
+        ]
+        if bars:
+            panels.append(Panel(f"{title}, logarithmic", bars, logarithmic=True))
+    return panels
+
+
+def noise_told(result: Result) -> list[str]:
+    """The warnings that belong to a table."""
+    said = noise(result).strip()
+    return ["", said] if said else []
 
 
 def noise(result: Result) -> str:
@@ -160,9 +208,12 @@ GROWTH = (
     ("ingest_ns_per_event", "ns", "ingest, an event"),
     ("neighbors_ns_p50", "ns", "list(neighbors(id)), median"),
     ("node_ns_p50", "ns", "node(id), median"),
+    ("past_ns_p50", "ns", "list(at(position=...).neighbors(id)), median"),
     ("search_ns_p50", "ns", "search by words, median"),
+    ("recall_ns_p50", "ns", "recall, median"),
     ("open_s", "s", "open, by replay"),
     ("memory_mib", "bytes", "memory"),
+    ("log_mib", "bytes", "log"),
 )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pages import GROWTH_PICTURE, growth_charts, growth_part, peers_part
+from pages import GROWTH_PICTURE, PEERS, PEERS_PICTURE, growth_charts, growth_part, peers_panels, peers_part
 
 from primecore.bench.svg import Bar, Panel, picture
 
@@ -96,6 +96,11 @@ def origin(results: dict[str, Result]) -> str:
     return "; ".join(f"{line}: {', '.join(names)}" for line, names in lines.items())
 
 
+def only(results: dict[str, Result], start: str) -> dict[str, Result]:
+    """Those whose names begin so."""
+    return {name: result for name, result in results.items() if name.startswith(start)}
+
+
 # --- the pages -------------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +112,7 @@ def readme_part(results: dict[str, Result]) -> str:
     words = "; ".join(
         f"{panel.title}: " + ", ".join(f"{bar.label} {bar.told}" for bar in panel.bars) for panel in shown
     )
-    own = {name: result for name, result in results.items() if name not in ("peers", "growth")}
+    own = {name: result for name, result in results.items() if not name.startswith((PEERS, "growth"))}
     lines = [f"![{words}]({PICTURE})", ""]
     rows = [f"| {what} | {told} |" for what, told in further(results)]
     if rows:
@@ -198,9 +203,11 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
         )
     }
     page, text = root / COMPARISON, (root / COMPARISON).read_text(encoding="utf-8")
-    for name, part in (("peers", peers_part), ("growth", growth_part)):
-        text = between(text, name, part(results.get(name), origin({name: results[name]}) if name in results else ""))
+    text = between(text, "peers", peers_part(results, origin(only(results, PEERS))))
+    text = between(text, "growth", growth_part(results.get("growth"), origin(only(results, "growth"))))
     made[page] = text
+    if bars := peers_panels(results):
+        made[root / PEERS_PICTURE] = picture(bars)
     if charts := growth_charts(results.get("growth")):
         made[root / GROWTH_PICTURE] = picture(charts)
     shown = panels(results)

@@ -264,7 +264,7 @@ class Prime(Memories, PastVerbs, Searches):
         Made in one look, without a Python object for each edge. Raises InvalidArgument.
 
         >>> prime.neighbors_json("node:person:nobody")
-        b'{"id":"node:person:nobody","position":3,"neighbors":[],"nodes":[],"truncated":false}'
+        b'{"id":"node:person:nobody","position":...,"neighbors":[],"nodes":[],"truncated":false}'
         """
         if check_count(limit, "limit") > MAX_JSON_NEIGHBORS:
             raise InvalidArgument(f"limit: expected at most {MAX_JSON_NEIGHBORS:,}, found {limit:,}")

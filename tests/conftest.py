@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ MISSING_DATA = re.compile(r"PRIME_TEST_DATA|\bno (test |real )?data\b", re.IGNOR
 
 def pytest_configure(config: pytest.Config) -> None:
     """Chooses how hard hypothesis tries: HYPOTHESIS_PROFILE=quick (default), ci, long."""
+    # A shell starts what runs in the background with Ctrl-C ignored, and what is started from here would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if settings is None:
         return
     patient = [HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -33,23 +33,77 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_contenders_without_packages_answer_everything(tmp_path: Path, load: Any):
     table = load("table")
-    names = sorted({peer.name for peer in table.TABLE if not peer.packages})
+    names = sorted({peer.name for peer in table.TABLE if not peer.packages} - {"MCP reference server"})
     only = [word for name in names for word in ("--only", name)]
     command = [sys.executable, str(FOLDER / "run.py"), "--scale", "0.001", "--output", str(tmp_path), *only]
     command += ["--environment", str(tmp_path / "none"), "--dir", str(tmp_path / "stores")]
     done = subprocess.run(command, capture_output=True, text=True, env=child_environment(), timeout=300)
     assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "peers.json").read_text())
-    assert result == json.loads(done.stdout)
+    results = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("peers-*.json")}
+    assert list(results.values()) == sorted(json.loads(done.stdout), key=list(results.values()).index)
+    assert results.keys() == {f"peers-{kind}" for kind in table.KINDS}
     pages = load("pages")
-    for answer in result["figures"]["answers"]:
-        if answer["name"] == "Prime" and answer["kind"] == "vectors" and "failed" in answer:
-            continue  # where Prime has no `similar`
+    for answer in (answer for result in results.values() for answer in result["figures"]["answers"]):
         assert "failed" not in answer, answer
         assert {column.key for column in pages.COLUMNS[answer["kind"]]} <= answer["figures"].keys()
     assert list((tmp_path / "stores").iterdir()) == []
-    part = pages.peers_part(result, "Abacus 9")
+    part = pages.peers_part(results, "Abacus 9")
     assert all(f"| {name} |" in part for name in names)
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True, env=child_environment(), timeout=300)
+    assert again.returncode == 0 and "done" not in again.stderr, "what is there was measured again"
+
+
+def here(peer: Any, python: str) -> bool:
+    """Whether the packages of a contender are in the environment of that interpreter."""
+    if not peer.packages:
+        return peer.name != "MCP reference server" or (ROOT / "build" / "peers-npm" / "node_modules").exists()
+    code = "import importlib.metadata, sys; [importlib.metadata.version(name) for name in sys.argv[1:]]"
+    return subprocess.run([python, "-c", code, *peer.packages], capture_output=True).returncode == 0
+
+
+def test_every_contender_that_is_installed_answers_as_plain_python_does(tmp_path: Path, load: Any):
+    run, table = load("run"), load("table")
+    python = run.python_of(run.ENVIRONMENT)
+    wrong = []
+    for peer in table.TABLE:
+        if here(peer, python):
+            answer = run.ask(peer, python, 1.0, tmp_path, 120, check=True)
+            if not answer.get("figures", {}).get("compared") and "no " not in answer.get("failed", "")[:3]:
+                wrong.append(answer)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("lie", ["node", "neighbors", "two_hops"])
+def test_the_comparison_finds_whoever_lies(tmp_path: Path, load: Any, lie: str):
+    check, plain = load("check"), load("plain")
+    made = plain.DictGraph(tmp_path)
+    honest = getattr(made, lie)
+    setattr(made, lie, lambda key: honest(key) if key != "node:person:00000299" else honest("node:person:00000000"))
+    with pytest.raises(load("ask").WrongAnswer, match="00000299"):
+        check.graph(made)
+
+
+def test_the_comparison_finds_what_was_lost_or_invented(tmp_path: Path, load: Any):
+    check, logs, remembered, nearest = (load(name) for name in ("check", "logs", "remembered", "nearest"))
+    (tmp_path / "log").mkdir()
+    made = logs.SqliteLog(tmp_path / "log")
+    every = made.payloads
+    made.payloads = lambda: reversed(list(every()))
+    wrong = load("ask").WrongAnswer
+    with pytest.raises(wrong, match="payloads"):
+        check.log(made)
+    made.close()
+    (tmp_path / "texts").mkdir()
+    invents = remembered.Fts5Memory(tmp_path / "texts")
+    search = invents.search
+    invents.search = lambda query, k: [*search(query, k - 1), "nobody said this"]
+    with pytest.raises(wrong, match="without a word"):
+        check.words(invents)
+    invents.close()
+    deaf = nearest.NumpyVectors(tmp_path, load("ask").DIMENSIONS)
+    deaf.add = lambda number, vector: None
+    with pytest.raises(wrong, match="just added"):
+        check.vectors(deaf)
 
 
 def test_a_contender_that_fails_is_a_line_with_its_reason(tmp_path: Path, load: Any):
@@ -81,7 +135,8 @@ def test_a_wrong_answer_is_a_failure(tmp_path: Path, load: Any):
 
 def test_every_contender_is_of_its_kind_and_says_what_it_lacks(load: Any):
     table, kinds = load("table"), load("kinds")
-    bases = {"graph": kinds.Graph, "vectors": kinds.Vectors, "log": kinds.Log, "memory": kinds.Memory}
+    bases = {"graph": kinds.Graph, "vectors": kinds.Vectors, "large-vectors": kinds.Vectors, "log": kinds.Log}
+    bases |= {"texts": kinds.Memory, "agents": kinds.Memory}
     assert bases.keys() == set(table.KINDS) == table.NEEDS.keys()
     assert len({(peer.kind, peer.name) for peer in table.TABLE}) == len(table.TABLE)
     for peer in table.TABLE:
@@ -105,14 +160,16 @@ def test_the_page_says_where_another_is_better(load: Any):
     ours = answer("Prime", one_at_a_time_per_second=100.0, batches_per_second=900.0, disk_mib=3.0)
     other = answer("Other", one_at_a_time_per_second=250.0, batches_per_second=300.0, disk_mib=3.0)
     failed = {"kind": "log", "name": "Gone", "durability": "", "lacks": "", "failed": "no | such\nfile /x/y"}
-    part = pages.peers_part(result(load, answers=[ours, other, failed], left_out={"Late": "no time"}), "Abacus 9")
+    answers = {"peers-log": result(load, answers=[ours, other, failed], left_out={"Late": "no time"})}
+    part = pages.peers_part(answers, "Abacus 9")
+    assert [bar.label for panel in pages.peers_panels(answers) for bar in panel.bars] == ["Prime", "Other"]
     assert "Another is better at: one at a time, a second (Other by 2.5x)." in part
     assert "| Prime | 100 | **900** | **3** |" in part and "| Other | **250** | 300 | **3** |" in part
     assert "- Gone is not there: no / such file ..." in part and "- Late: no time" in part
     assert "noisy" not in part and "small scale" not in part
-    best = pages.peers_part(result(load, answers=[ours], left_out={}), "Abacus 9")
+    best = pages.peers_part({"peers-log": result(load, answers=[ours], left_out={})}, "Abacus 9")
     assert "Prime is best at each of these." in best
-    assert pages.peers_part(None, "") == ""
+    assert pages.peers_part({}, "") == ""
 
 
 def test_a_noisy_or_small_run_says_so_on_the_page(load: Any):

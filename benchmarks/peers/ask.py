@@ -217,7 +217,7 @@ def main() -> None:
     options.add_argument("folder", type=Path)
     options.add_argument("figures", type=Path)
     options.add_argument("--scale", type=float, default=1.0)
-    options.add_argument("--check", action="store_true", help="compare all answers of a small workload, measure nothing")
+    options.add_argument("--check", action="store_true", help="compare answers of a small workload, measure nothing")
     arguments = options.parse_args()
     peer = table.find(arguments.kind, arguments.name)
     allowed = measure.cores()
@@ -232,7 +232,8 @@ def main() -> None:
         figures = ASKED[peer.kind](made, arguments.scale)
     versions = measure.machine(peer.packages)["versions"]
     noise = max(before, measure.noise_now()["slowest_over_fastest"])
-    document = {"figures": figures, "noise": noise, "versions": {name: versions[name] for name in peer.packages if name in versions}}
+    own = {name: versions[name] for name in peer.packages if name in versions}
+    document = {"figures": figures, "noise": noise, "versions": own}
     arguments.figures.write_text(json.dumps(document), encoding="utf-8")
 
 

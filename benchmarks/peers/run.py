@@ -36,7 +36,7 @@ import primecore  # noqa: E402
 ENVIRONMENT = ROOT / "build" / "peers-venv"
 NPM = ROOT / "build" / "peers-npm"
 NPM_PACKAGES = ("@modelcontextprotocol/server-memory",)
-TIMEOUT_S = 600
+TIMEOUT_S, LATE = 600, "not done after"
 
 
 def python_of(environment: Path) -> str:
@@ -101,13 +101,14 @@ def ask(
             try:
                 said = process.communicate(timeout=timeout_s)[1]
             except subprocess.TimeoutExpired:
-                return {**entry, "failed": f"not done after {timeout_s:,.0f} s"}
+                return {**entry, "failed": f"{LATE} {timeout_s:,.0f} s"}
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         if process.returncode or not figures.exists():
             reason = last_line(said)
-            return {**entry, "failed": reason if process.returncode >= 0 else f"killed by signal {-process.returncode}"}
+            killed = process.returncode < 0
+            return {**entry, "failed": f"killed by signal {-process.returncode}" if killed else reason}
         return {**entry, **json.loads(figures.read_text(encoding="utf-8"))}
 
 
@@ -131,8 +132,9 @@ class Results:
                 self.answers = {answer["name"]: answer for answer in before["figures"]["answers"]}
 
     def has(self, name: str) -> bool:
-        """Whether there are figures of it."""
-        return "figures" in self.answers.get(name, {})
+        """Whether there are figures of it, or it ran out of time, which it would again."""
+        answer = self.answers.get(name, {})
+        return "figures" in answer or answer.get("failed", "").startswith(LATE)
 
     def keep(self, answer: dict[str, Any]) -> None:
         """Takes an answer, in place of an earlier one."""
@@ -144,7 +146,8 @@ class Results:
 
     def document(self) -> dict[str, Any]:
         """All of the kind that belong to it today, in the order of the table; the noise is that of the worst."""
-        listed = [self.answers[peer.name] for peer in table.TABLE if peer.kind == self.kind and peer.name in self.answers]
+        names = [peer.name for peer in table.TABLE if peer.kind == self.kind]
+        listed = [self.answers[name] for name in names if name in self.answers]
         noise = {"slowest_over_fastest": max((answer.get("noise", 1.0) for answer in listed), default=1.0)}
         figures = {"answers": listed, "left_out": table.LEFT_OUT}
         head = {**self.head, "noise_before": noise, "noise_after": noise}
@@ -159,8 +162,8 @@ def arguments_of() -> Any:
     options.add_argument("--only", action="append", default=[], metavar="NAME", help="only this contender; repeatable")
     options.add_argument("--kind", action="append", default=[], choices=table.KINDS, help="only this kind; repeatable")
     options.add_argument("--timeout", type=float, default=TIMEOUT_S, metavar="S", help="seconds for one contender")
-    options.add_argument("--resume", action="store_true", help="only those without figures at this scale")
-    options.add_argument("--for", type=float, default=None, metavar="S", dest="for_s", help="begin none after S seconds")
+    options.add_argument("--resume", action="store_true", help="only those without figures at this scale yet")
+    options.add_argument("--for", type=float, default=None, metavar="S", dest="for_s", help="begin none after so long")
     options.add_argument("--check", action="store_true", help="compare answers, measure nothing, keep nothing")
     return options.parse_args()
 

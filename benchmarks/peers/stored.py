@@ -14,7 +14,8 @@ from primecore.bench.tables import ENTRIES, GRAPH
 TWO_HOPS = """
 with near(id) as (select target from edges where source = ?1 union select source from edges where target = ?1)
 select count(*) from (select id from near union
-    select target from edges join near on source = near.id union select source from edges join near on target = near.id) as reached
+    select target from edges join near on source = near.id union select source from edges join near on target = near.id
+) as reached
 """
 
 

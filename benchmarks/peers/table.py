@@ -25,6 +25,7 @@ class Peer(NamedTuple):
 
 
 PRIME_LACKS = "query language; several writing processes; data larger than memory"
+SERVED = "history; life in one's own process"
 TABLE = (
     Peer("graph", "Prime", (), KILLED, PRIME_LACKS, "plain:PrimeGraph"),
     Peer("graph", "dict", (), NOTHING, "log, history, locks, any other process", "plain:DictGraph"),
@@ -36,8 +37,8 @@ TABLE = (
     Peer("graph", "SQLite WAL, NORMAL", (), KILLED, "history", "stored:SqliteNormal"),
     Peer("graph", "SQLite WAL, FULL", (), POWER, "history", "stored:SqliteFull"),
     Peer("graph", "DuckDB", ("duckdb",), POWER, "history; point reads are not what it is for", "stored:DuckdbGraph"),
-    Peer("graph", "PostgreSQL", ("psycopg", "psycopg-binary"), POWER, "history; life in one's own process", "servers:PostgresGraph"),
-    Peer("graph", "Redis", ("redis",), SECOND, "history, queries; life in one's own process", "servers:RedisGraph"),
+    Peer("graph", "PostgreSQL", ("psycopg", "psycopg-binary"), POWER, SERVED, "servers:PostgresGraph"),
+    Peer("graph", "Redis", ("redis",), SECOND, SERVED + "; queries", "servers:RedisGraph"),
     Peer("graph", "Kuzu", ("kuzu",), POWER, "history; no longer developed", "cypher:KuzuGraph"),
     Peer("graph", "Ladybug", ("ladybug",), POWER, "history", "cypher:LadybugGraph"),
     Peer("vectors", "Prime", (), KILLED, PRIME_LACKS, "nearest:PrimeVectors"),
@@ -62,7 +63,7 @@ TABLE = (
     Peer("texts", "plugmem", ("plugmem",), POWER, "user-defined views; a log to replay", "remembered:PlugmemMemory"),
     Peer("agents", "Prime", (), KILLED, PRIME_LACKS, "agents:PrimeAgent"),
     Peer("agents", "Prime over MCP", ("mcp",), KILLED, PRIME_LACKS, "agents:PrimeOverMcp"),
-    Peer("agents", "MCP reference server", (), "kill -9; it rewrites its file", "words, meaning: it looks for a substring", "agents:ReferenceMemory"),
+    Peer("agents", "MCP reference server", (), KILLED, "meaning; it looks for a substring", "agents:ReferenceMemory"),
     Peer("agents", "mem0, Chroma", ("mem0ai", "chromadb"), KILLED, "log to replay", "agents:Mem0Chroma"),
     Peer("agents", "mem0, Qdrant local", ("mem0ai",), KILLED, "log to replay; an index: it scans", "agents:Mem0Qdrant"),
     Peer("agents", "zer0dex", ("zer0dex", "mem0ai", "chromadb"), KILLED, "graph, log to replay", "agents:Zer0dex"),

@@ -23,10 +23,11 @@ class Bar(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Bars of one unit under a title."""
+    """Bars of one unit under a title; logarithmic ones begin at the power of ten below the least."""
 
     title: str
     bars: list[Bar]
+    logarithmic: bool = False
 
 
 class Curve(NamedTuple):
@@ -72,9 +73,12 @@ def picture(shown: Sequence[Panel | Chart]) -> str:
 
 
 def _bars(panel: Panel, y: int, parts: list[str]) -> int:
-    longest = max(bar.value for bar in panel.bars)
-    for bar in panel.bars:
-        width = max(1.0, (WIDTH - LEFT - RIGHT) * bar.value / longest)
+    lengths = [bar.value for bar in panel.bars]
+    if panel.logarithmic:
+        low, _ = _decades(lengths)
+        lengths = [math.log10(value) - low for value in lengths]
+    for bar, length in zip(panel.bars, lengths, strict=True):
+        width = max(1.0, (WIDTH - LEFT - RIGHT) * length / max(lengths))
         middle = y + BAR - 5
         parts.append(f'<text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>')
         kind = "ours" if bar.ours else "other"

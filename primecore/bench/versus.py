@@ -63,7 +63,7 @@ def _frame(document: Document, y: int, powers: range, across: Any) -> Iterator[s
     )
     yield _text(MARGIN, 28, told, "title")
     machine = document["machine"]
-    where = f"{machine['cpu']}, {machine['cpus']} CPUs, one core used, {document['filesystem'] or 'unknown file system'}"
+    where = f"{machine['cpu']}, {machine['cpus']} CPUs, one core used, {document['filesystem'] or 'an unknown disk'}"
     quiet = "quiet" if document["quiet"] else "noisy: trust ratios, not figures"
     yield _text(MARGIN, 50, f"{where}; {quiet}. Medians of {document['rounds']} rounds; bars are logarithmic.", "dim")
     yield _text(PRIME_END, 78, "Prime", "dim", "end")

@@ -171,7 +171,7 @@ def people(count: int) -> Iterator[str]:
     """Lines that make the nodes of the power-law graph."""
     rng = random.Random(SEED + 5)
     for person in every_person(count):
-        # What Python prints of them is JSON but for its quotes: no value holds one, and encoders take three times as long.
+        # What Python prints of them is JSON but for its quotes: no value has one, and encoders take thrice as long.
         properties = str(person.properties).replace("'", '"')
         yield (
             f'{{"event_id":"{uuid_text(rng)}","event_type":"prime.node.created","entity_id":"{person.id}",'

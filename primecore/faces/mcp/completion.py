@@ -24,7 +24,7 @@ def complete(prime: Any, params: types.CompleteRequestParams) -> types.CompleteR
             found = _ids(prime, text)
     elif (reference.name, params.argument.name) == ("recall", "subject"):
         found = _names(prime, text)
-    values = []
+    values: list[str] = []
     for value in dict.fromkeys(found):
         if len(values) == MOST:
             break
