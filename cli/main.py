@@ -58,6 +58,8 @@ root = LazyGroup(
         "install": Entry("primecore.cli.commands.install", "Tell an agent's program about prime mcp"),
         "reembed": entry("reembed"),
         "bench": Entry("primecore.cli.commands.bench", "Measure Prime on this machine, beside SQLite and the disk"),
+        "checkpoint": entry("checkpoint"),
+        "compact": entry("compact"),
     },
 )
 

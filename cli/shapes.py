@@ -10,6 +10,8 @@ from primecore.cli.jsontext import rfc3339
 from primecore.cli.render import Column
 from primecore.model import (
     BackupReport,
+    CheckpointReport,
+    CompactionReport,
     Context,
     CrossDomain,
     Diagnosis,
@@ -183,6 +185,16 @@ def ingest(files: list[tuple[str, IngestReport]], seconds: float) -> Shape:
     total["position"] = reports[-1].position if reports else 0
     total["files"] = [{"file": name, **report._asdict()} for name, report in files]
     return total
+
+
+def checkpoint(it: CheckpointReport) -> Shape:
+    """A checkpoint that was written."""
+    return it._asdict()
+
+
+def compact(it: CompactionReport) -> Shape:
+    """What one compaction did."""
+    return it._asdict()
 
 
 def replay(it: ReplayReport) -> Shape:

@@ -39,6 +39,8 @@ from primecore.errors import (
 )
 from primecore.model import (
     BackupReport,
+    CheckpointReport,
+    CompactionReport,
     Context,
     CrossDomain,
     Diagnosis,
@@ -58,6 +60,7 @@ from primecore.model import (
     Neighbor,
     Node,
     NodeChange,
+    OpeningReport,
     ParkedProjection,
     Path,
     Provenance,
@@ -86,6 +89,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackupReport",
+    "CheckpointReport",
+    "CompactionReport",
     "Context",
     "CorruptLog",
     "CrossDomain",
@@ -117,6 +122,7 @@ __all__ = [
     "Node",
     "NodeChange",
     "NodeNotFound",
+    "OpeningReport",
     "OutcomeUnknown",
     "ParkedProjection",
     "Path",

@@ -4,6 +4,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from primecore._event cimport NONE32
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Arena, Epochs
 
 
@@ -91,6 +92,24 @@ cdef class Adjacency:
     def used_bytes(self):
         """Bytes in blocks that lists hold or held."""
         return self.pool.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the blocks to a draft."""
+        cdef retired_t* items = <retired_t*>self.retired
+        cdef size_t i
+        draft.arena(f"{name}.blocks", self.pool)
+        draft.notes[name] = {
+            "removals": self.removals,
+            "retired": [(items[i].block, items[i].bytes) for i in range(self.retired_count)],
+        }
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added. Blocks that waited for readers wait no longer: those were others' readers."""
+        image.arena(f"{name}.blocks", self.pool)
+        noted = image.note(name)
+        self.removals = noted["removals"]
+        for block, nbytes in noted["retired"]:
+            self.pool.free(block, nbytes)
 
     cdef void view(self, uint64_t word, list_view_t* out) noexcept nogil:
         cdef uint32_t capacity

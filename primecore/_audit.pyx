@@ -14,8 +14,11 @@ from primecore._mapping cimport Mapping
 from primecore._memory cimport Epochs
 from primecore._record cimport (RECORD_FINE, chain_extend, commit_write, record_check, record_length, record_publish,
                                 record_read, record_reseed, record_size, record_write)
+from primecore._rows cimport Rows
 from primecore._segment cimport Segment, segment_t
 from primecore._shards cimport KeyTable
+
+from primecore._segment import SegmentHeader
 
 
 cdef class Versions:
@@ -95,6 +98,22 @@ def trust(Mapping mapping not None, header, uint32_t crc_seed) -> Segment:
     segment._map(mapping, header)
     segment.c_segment.crc_seed = crc_seed
     return segment
+
+
+def segment_of(Rows rows not None) -> Segment:
+    """What rows of history say, as records of a segment in memory that begins at their first position; not walked yet."""
+    cdef uint64_t position, size = HEADER_BYTES
+    cdef Mapping mapping
+    cdef char* at
+    for position in range(rows.first, rows.last + 1):
+        size += rows.record_bytes(position)
+    mapping = Mapping.memory(size)
+    at = mapping.c_mapping.data + HEADER_BYTES
+    for position in range(rows.first, rows.last + 1):
+        rows.write_record(position, at)
+        record_reseed(at, record_length(at), 0)
+        at += record_length(at)
+    return trust(mapping, SegmentHeader(bytes(16), 1, rows.first, 0, bytes(16), 0, size, 0), 0)
 
 
 def resume(Segment segment not None, uint64_t offset, uint64_t position) -> None:

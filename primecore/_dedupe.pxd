@@ -19,6 +19,8 @@ cdef class Dedupe:
     cdef uint64_t seed
     cdef dedupe_shard_t[64] shards
     cdef readonly uint64_t count
+    cdef uint64_t borrowed          # shards whose slots lie in `image`, not in memory of their own
+    cdef object image
 
     cdef uint64_t hash(self, const uint8_t* event_id) noexcept nogil
     cdef void prefetch(self, uint64_t hash) noexcept nogil

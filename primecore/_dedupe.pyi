@@ -1,5 +1,7 @@
 """Types of the compiled `_dedupe`: fingerprints of event ids. Its work is done from compiled code."""
 
+from primecore._image import Draft, Image
+
 class Dedupe:
     """Positions by event id."""
 
@@ -8,3 +10,5 @@ class Dedupe:
     def count(self) -> int: ...
     @property
     def used_bytes(self) -> int: ...
+    def dump(self, draft: Draft, name: str) -> None: ...
+    def load(self, image: Image, name: str) -> None: ...

@@ -4,6 +4,8 @@ import os
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from primecore._image cimport Draft, Image
+
 
 cdef extern from "xxhash.h" nogil:
     uint64_t XXH3_64bits_withSeed(const void* data, size_t size, uint64_t seed) noexcept
@@ -27,7 +29,43 @@ cdef class Dedupe:
     def __dealloc__(self):
         cdef int shard
         for shard in range(64):
-            table_free(self.shards[shard].slots, (<size_t>self.shards[shard].mask + 1) * sizeof(dedupe_slot_t))
+            if not self.borrowed >> shard & 1:
+                table_free(self.shards[shard].slots, (<size_t>self.shards[shard].mask + 1) * sizeof(dedupe_slot_t))
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the slots to a draft."""
+        cdef int shard
+        draft.add(f"{name}.slots", NULL, 0)
+        for shard in range(64):
+            if self.shards[shard].slots != NULL:
+                draft.more(self.shards[shard].slots, (<size_t>self.shards[shard].mask + 1) * sizeof(dedupe_slot_t))
+        draft.notes[name] = {
+            "seed": self.seed, "count": self.count, "used": [self.shards[shard].used for shard in range(64)],
+            "slots": [
+                <size_t>self.shards[shard].mask + 1 if self.shards[shard].slots != NULL else 0 for shard in range(64)
+            ],
+        }
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added, into a table that is empty."""
+        cdef size_t nbytes, size
+        cdef char* at = image.at(f"{name}.slots", &nbytes)
+        cdef dict noted = image.note(name)
+        cdef int shard
+        if self.count or 8 * sum(noted["slots"]) != nbytes:
+            raise ValueError(f"{name} cannot be loaded here")
+        self.image = image
+        self.seed = noted["seed"]
+        self.count = noted["count"]
+        for shard in range(64):
+            size = noted["slots"][shard]
+            if size == 0:
+                continue
+            self.shards[shard].slots = <dedupe_slot_t*>at
+            self.shards[shard].mask = <uint32_t>(size - 1)
+            self.shards[shard].used = noted["used"][shard]
+            self.borrowed |= <uint64_t>1 << shard
+            at += size * sizeof(dedupe_slot_t)
 
     @property
     def used_bytes(self):
@@ -92,5 +130,8 @@ cdef class Dedupe:
         for i in range(size):
             if former[i].position:
                 self.place(shard, former[i].fingerprint, former[i].position)
-        table_free(former, size * sizeof(dedupe_slot_t))
+        if self.borrowed >> (shard - self.shards) & 1:
+            self.borrowed &= ~(<uint64_t>1 << (shard - self.shards))
+        else:
+            table_free(former, size * sizeof(dedupe_slot_t))
         return 0

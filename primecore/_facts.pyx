@@ -7,9 +7,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._event cimport event_t, slice_t
 from primecore._literals cimport format_uuid, parse_uuid
+from primecore._rows cimport Rows
 from primecore._times cimport parse_time
 from primecore._values cimport datetime_of, loads
-from primecore._wal cimport WAL_OK, Wal
+from primecore._wal cimport WAL_ABSENT, WAL_OK, Wal
 
 from primecore.errors import InvalidArgument
 from primecore.model import Event
@@ -67,10 +68,29 @@ cdef class EventReader:
         self.log = log
         self.wal = log.wal
 
+    cdef object find(self, uint64_t position, event_t* out):
+        # What the event borrows from and the caller must hold on to: rows of a history file, or nothing.
+        cdef Rows rows
+        cdef int status = self.wal.read(position, out)
+        if status == WAL_OK:
+            return None
+        if status != WAL_ABSENT:
+            raise self.log.unreadable(position)
+        rows = self.log.rows(position)
+        rows.read(position, out)
+        return rows
+
     cdef object event_at(self, uint64_t position):
         cdef event_t event
-        if self.wal.read(position, &event) != WAL_OK:
-            raise self.log.unreadable(position)
+        # Making values may run other code, which may let the segment go.
+        self.wal.pin()
+        try:
+            _kept = self.find(position, &event)
+            return self.made(&event)
+        finally:
+            self.wal.unpin()
+
+    cdef object made(self, event_t* event):
         return Event(
             event.position,
             event.version,
@@ -86,14 +106,23 @@ cdef class EventReader:
         """The event at a position that the log holds. Raises CorruptLog."""
         return self.event_at(position)
 
+    def mark(self, uint64_t position):
+        """What tells the event at a position from any other that might stand there: id, time and version, in hex."""
+        cdef event_t event
+        _kept = self.find(position, &event)
+        return f"{event.event_id[:16].hex()}-{event.time_us}-{event.version}"
+
     def matches(self, uint64_t position, event_type=None, entity_id=None):
         """Whether the event at a position has this type and this entity (None: any), without decoding it."""
         cdef event_t event
-        if self.wal.read(position, &event) != WAL_OK:
-            raise self.log.unreadable(position)
-        if event_type is not None and text(event.type) != event_type:
-            return False
-        return entity_id is None or text(event.entity) == entity_id
+        self.wal.pin()
+        try:
+            _kept = self.find(position, &event)
+            if event_type is not None and text(event.type) != event_type:
+                return False
+            return entity_id is None or text(event.entity) == entity_id
+        finally:
+            self.wal.unpin()
 
     def batches(self, uint64_t until, size_t batch_bytes=1 << 22, size_t batch_events=1000):
         """All events up to `until` as lists of what Pipeline.append_many() takes, of about `batch_bytes` each."""
@@ -102,16 +131,19 @@ cdef class EventReader:
         cdef size_t nbytes = 0
         cdef list batch = []
         for position in range(1, until + 1):
-            if self.wal.read(position, &event) != WAL_OK:
-                raise self.log.unreadable(position)
-            batch.append((
-                PyBytes_FromStringAndSize(event.type.data, event.type.size),
-                PyBytes_FromStringAndSize(event.entity.data, event.entity.size),
-                PyBytes_FromStringAndSize(event.payload.data, event.payload.size),
-                PyBytes_FromStringAndSize(event.metadata.data, event.metadata.size) if event.metadata.size else None,
-                PyBytes_FromStringAndSize(<const char*>event.event_id, 16),
-                event.time_us,
-            ))
+            self.wal.pin()
+            try:
+                _kept = self.find(position, &event)
+                batch.append((
+                    PyBytes_FromStringAndSize(event.type.data, event.type.size),
+                    PyBytes_FromStringAndSize(event.entity.data, event.entity.size),
+                    PyBytes_FromStringAndSize(event.payload.data, event.payload.size),
+                    PyBytes_FromStringAndSize(event.metadata.data, event.metadata.size) if event.metadata.size else None,
+                    PyBytes_FromStringAndSize(<const char*>event.event_id, 16),
+                    event.time_us,
+                ))
+            finally:
+                self.wal.unpin()
             nbytes += event.payload.size + event.metadata.size + 256
             if nbytes >= batch_bytes or <size_t>len(batch) >= batch_events:
                 yield batch

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Region
 
 
@@ -17,6 +18,20 @@ cdef class Graveyard:
     def used_bytes(self):
         """Bytes in use."""
         return self.graves.used_bytes + self.heads.used_bytes + self.deletions.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the chains of dead edges to a draft."""
+        draft.region(name, self.graves)
+        draft.region(name + ".heads", self.heads)
+        draft.region(name + ".deletions", self.deletions)
+        draft.notes[name] = {"count": self.count}
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        image.region(name, self.graves)
+        image.region(name + ".heads", self.heads)
+        image.region(name + ".deletions", self.deletions)
+        self.count = image.note(name)["count"]
 
     cdef int bury(self, uint32_t edge, uint32_t source, uint32_t target) except -1:
         cdef uint32_t number = self.count + 1

@@ -3,6 +3,7 @@
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t, uint64_t
 
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Region
 
 
@@ -17,6 +18,18 @@ cdef class History:
     def used_bytes(self):
         """Bytes in use."""
         return self.region.used_bytes + self.times.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the chains and the times to a draft."""
+        draft.region(name, self.region)
+        draft.region(name + ".times", self.times)
+        draft.notes[name] = {"count": self.count}
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        image.region(name, self.region)
+        image.region(name + ".times", self.times)
+        self.count = image.note(name)["count"]
 
     cdef int link(self, uint64_t position, uint32_t previous, int64_t time_us) noexcept nogil:
         cdef size_t end = (position + 1) * sizeof(uint32_t)

@@ -2,10 +2,11 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memchr
+from libc.string cimport memchr, memcmp, memcpy
 
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph, Part
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Region
 from primecore._records cimport (
     CHANGE_CROSS, CHANGE_DANGLING, CHANGE_EDGE_GONE, CHANGE_EDGE_LIVE, CHANGE_IGNORED, CHANGE_NODE_DOMAIN,
@@ -34,6 +35,18 @@ cdef class TypeIndex(Part):
     def used_bytes(self):
         """Bytes in use."""
         return self.chains.used_bytes + self.by_prefix.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds names and chains to a draft."""
+        self.types.dump(draft, f"{name}.types")
+        draft.region(f"{name}.chains", self.chains)
+        draft.region(f"{name}.by_prefix", self.by_prefix)
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        self.types.load(image, f"{name}.types")
+        image.region(f"{name}.chains", self.chains)
+        image.region(f"{name}.by_prefix", self.by_prefix)
 
     cdef members_t* chain(self, uint32_t number) noexcept nogil:
         return (<members_t*>self.chains.base) + number
@@ -128,6 +141,14 @@ cdef class DomainIndex(Part):
         """Bytes in use."""
         return self.chains.used_bytes
 
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the chains to a draft."""
+        draft.region(name, self.chains)
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        image.region(name, self.chains)
+
     cdef members_t* chain(self, uint32_t domain) except NULL:
         cdef members_t* chain = <members_t*>item(self.chains, domain, sizeof(members_t))
         if chain.count == 0:
@@ -210,6 +231,26 @@ cdef class CrossCounts(Part):
     def __dealloc__(self):
         free(self.slots)
 
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the counts to a draft."""
+        draft.add(f"{name}.slots", self.slots, self.used_bytes)
+        draft.notes[name] = {"used": self.used, "total": self.total}
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        cdef size_t nbytes
+        cdef char* at = image.at(f"{name}.slots", &nbytes)
+        noted = image.note(name)
+        if nbytes == 0:
+            return
+        self.slots = <cross_t*>calloc(nbytes // sizeof(cross_t), sizeof(cross_t))
+        if self.slots == NULL:
+            raise MemoryError("no room for cross-domain counts")
+        memcpy(self.slots, at, nbytes)
+        self.mask = nbytes // sizeof(cross_t) - 1
+        self.used = noted["used"]
+        self.total = noted["total"]
+
     cdef int fold(self, Graph graph, const change_t* changes, size_t count) except -1:
         cdef size_t i
         cdef cross_t* slot
@@ -285,6 +326,24 @@ cdef class Counters(Part):
     def used_bytes(self):
         """Bytes in use."""
         return self.by_relation.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the counts to a draft."""
+        draft.region(f"{name}.by_relation", self.by_relation)
+        draft.notes[name] = {
+            "nodes": self.nodes, "edges": self.edges, "dangling_edges": self.dangling_edges,
+            "ignored_events": self.ignored_events, "vectors": self.vectors,
+        }
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        noted = image.note(name)
+        image.region(f"{name}.by_relation", self.by_relation)
+        self.nodes = noted["nodes"]
+        self.edges = noted["edges"]
+        self.dangling_edges = noted["dangling_edges"]
+        self.ignored_events = noted["ignored_events"]
+        self.vectors = noted["vectors"]
 
     cdef int64_t* relation(self, uint32_t number) except NULL:
         return <int64_t*>item(self.by_relation, number, sizeof(int64_t))

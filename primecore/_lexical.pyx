@@ -7,6 +7,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 from primecore._buffers cimport buffer_append, buffer_free, scratch_free, scratch_init, scratch_reset
 from primecore._event cimport MAX_DEPTH, MAX_ENTITY_ID_BYTES, NONE32, slice_t
 from primecore._graph cimport KIND_NODE, Graph, entity_kind
+from primecore._image cimport Draft, Image
 from primecore._index cimport TypeIndex
 from primecore._json cimport (
     JSON_NONE, JSON_STRING, JSON_NULL, node_t as json_node_t, parser_open, parser_t, tree_t, unescape, walk_text,
@@ -54,6 +55,12 @@ cdef class Lexical(Part):
         buffer_free(&self.weights)
         words_free(&self.words)
         scratch_free(&self.scratch)
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds nothing: the index is built from the tables when it is first asked."""
+
+    def load(self, Image image not None, str name not None):
+        """There is nothing to take over."""
 
     def forget(self):
         """Drops all it holds; the next question builds it again. By the owner of the index's lock, or of the object."""

@@ -34,6 +34,10 @@ ctypedef struct mapping_t:
 cdef int mapping_sync(mapping_t* mapping) noexcept nogil
 cdef int mapping_write(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil
 cdef int mapping_taken(const mapping_t* mapping) noexcept nogil
+# Reads a read-only MAPPED_FILE once, so that a read error is an errno here and no signal later.
+cdef int mapping_load(mapping_t* mapping) noexcept nogil
+# The same for a part of it, which begins at a page.
+cdef int mapping_load_part(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil
 
 # Takes whole pages of a mapped file between two offsets out of the page table; returns where it came to. Their bytes stay
 # in the page cache, and reading brings them back.

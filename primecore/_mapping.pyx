@@ -93,13 +93,13 @@ cdef extern from *:
 
     /* Brings a mapped file into memory; 0 or errno. With `enter`, its pages enter the page table at once, read-only;
      * kernels before 5.14 do not know that advice. */
-    static int load_pages(int fd, char *data, uint64_t nbytes, int enter) {
+    static int load_pages(int fd, char *data, uint64_t start, uint64_t nbytes, int enter) {
     #if defined(__linux__)
-        if (enter && madvise(data, nbytes, POPULATE_READ) == 0) return 0;
+        if (enter && madvise(data + start, nbytes, POPULATE_READ) == 0) return 0;
         if (enter && errno == EFAULT) return EIO;
     #endif
         char page[65536];
-        for (uint64_t offset = 0; offset < nbytes;) {
+        for (uint64_t offset = start; offset < start + nbytes;) {
             ssize_t done = pread(fd, page, sizeof page, (off_t)offset);
             if (done < 0 && errno == EINTR) continue;
             if (done < 0) return errno;
@@ -114,7 +114,7 @@ cdef extern from *:
     int POPULATE_WRITE
     int FORGET_PAGES "MADV_DONTNEED"
     int HUGE_PAGES
-    int load_pages(int, char*, uint64_t, int) noexcept nogil
+    int load_pages(int, char*, uint64_t, uint64_t, int) noexcept nogil
     int faults_next(int64_t*, int64_t*, int, int) noexcept nogil
 
 
@@ -178,6 +178,14 @@ cdef uint64_t mapping_let_go(mapping_t* mapping, uint64_t begin, uint64_t end) n
         return begin
     madvise(mapping.data + begin, until - begin, FORGET_PAGES)
     return until
+
+
+cdef int mapping_load(mapping_t* mapping) noexcept nogil:
+    return mapping_load_part(mapping, 0, mapping.bytes)
+
+
+cdef int mapping_load_part(mapping_t* mapping, uint64_t offset, uint64_t nbytes) noexcept nogil:
+    return load_pages(mapping.fd, mapping.data, offset, nbytes, 1) if mapping.kind == MAPPED_FILE else 0
 
 
 cdef class Faults:
@@ -325,7 +333,7 @@ cdef class Mapping:
         if self.c_mapping.kind != MAPPED_FILE:
             return
         with nogil:
-            error = load_pages(self.c_mapping.fd, self.c_mapping.data, self.c_mapping.bytes, not self.writable)
+            error = load_pages(self.c_mapping.fd, self.c_mapping.data, 0, self.c_mapping.bytes, not self.writable)
         if error:
             raise OSError(error, os.strerror(error))
         if not self.writable:

@@ -40,6 +40,7 @@ cdef class Pipeline:
     cdef object log
     cdef object lock
     cdef object torn
+    cdef object history                     # rows that the first event of a duplicate was last read from
     cdef event_t* events
     cdef uint64_t* id_hashes
     cdef scratch_t scratch
@@ -61,6 +62,8 @@ cdef class Pipeline:
     # STEP_OK: no event has this id; STEP_DUPLICATE: `first` has; STEP_UNREADABLE: the one at first.position may.
     cdef int first_of_id(self, const uint8_t* event_id, uint64_t id_hash, event_t* first) noexcept nogil
     cdef int find_duplicate(self, event_t* event, uint64_t id_hash) noexcept nogil
+    cdef int read_history(self, uint64_t position, event_t* out) noexcept nogil
+    cdef int history_event(self, uint64_t position, event_t* out) noexcept
     cdef uint32_t next_version(self, event_t* event) noexcept nogil
     cdef void note_version(self, event_t* event) noexcept nogil
     cdef int check_space(self, event_t* event) noexcept nogil

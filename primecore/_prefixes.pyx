@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from primecore._keycell cimport prefix_slot_t
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Region
 
 
@@ -71,6 +72,22 @@ cdef class Prefixes:
         self.table = grown
         self.table_mask = mask
         return 0
+
+    def dump(self, Draft draft not None, str name not None) -> None:
+        """Add the texts to a draft."""
+        draft.region(f"{name}.slots", self.slot_region)
+        draft.region(f"{name}.texts", self.byte_region)
+        draft.notes[name] = {"count": self.count}
+
+    def load(self, Image image not None, str name not None, uint64_t seed) -> None:
+        """Take over what `dump` added; the table that finds texts is made anew. MemoryError."""
+        image.region(f"{name}.slots", self.slot_region)
+        image.region(f"{name}.texts", self.byte_region)
+        self.count = image.note(name)["count"]
+        self.seed = seed
+        while 2 * self.count > self.table_mask:
+            if self.grow_table() < 0:
+                raise MemoryError("no room for prefixes")
 
     def number(self, const unsigned char[::1] text not None) -> int:
         """Intern a text; 0 when it is empty, longer than 255 bytes, or 65,536 others came first."""

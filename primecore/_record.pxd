@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from primecore._event cimport event_t
+from primecore._event cimport event_t, slice_t
 
 
 cdef enum record_fault:             # why bytes are not a record; 0: they are one
@@ -30,6 +30,9 @@ cdef uint32_t record_length(const char* at) noexcept nogil
 
 # A record_fault. `room` bytes may be read from `at`.
 cdef int record_check(const char* at, uint64_t room, uint32_t crc_seed) noexcept nogil
+
+# The code of an event type, CODE_CUSTOM for those that are spelled out.
+cdef uint8_t record_code(slice_t type) noexcept nogil
 
 # For events that were checked.
 cdef void record_read(const char* at, event_t* out) noexcept nogil

@@ -1,7 +1,7 @@
 """One record of the log: its size, writing, checking, reading and hashing it. Knows bytes; no segment, no file."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from primecore._crc32c cimport crc32c_extend
 from primecore._event cimport (CODE_CUSTOM, CODE_SPACE_DEFINED, MAX_ENTITY_ID_BYTES, MAX_EVENT_TYPE_BYTES,
@@ -39,6 +39,14 @@ cdef void name_types() noexcept:
     type_names[9].data = "prime.space.defined"
     for code in range(1, 10):
         type_names[code].size = 18 if code < 7 else 19 if code != 8 else 20
+
+
+cdef uint8_t record_code(slice_t type) noexcept nogil:
+    cdef uint8_t code
+    for code in range(1, 10):
+        if type_names[code].size == type.size and memcmp(type_names[code].data, type.data, type.size) == 0:
+            return code
+    return CODE_CUSTOM
 
 
 cdef uint64_t record_size(const event_t* event) noexcept nogil:

@@ -12,6 +12,7 @@ from primecore._buffers cimport scratch_free, scratch_reset, scratch_t
 from primecore._event cimport CODE_EDGE_CREATED, CODE_SPACE_DEFINED, event_t
 from primecore._json cimport SCAN_OK
 from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space
+from primecore._rows cimport Rows
 from primecore._scan cimport decode_trusted
 
 
@@ -95,17 +96,20 @@ cdef int claim_slice(Decoder decoder, uint32_t number) noexcept nogil:
 
 cdef void decode_slice(Decoder decoder, uint32_t number) noexcept nogil:
     cdef log_slice_t* piece = &decoder.pieces[number]
-    cdef uint64_t key_seed = decoder.writer.graph.nodes.seed, id_seed = decoder.writer.dedupe.seed
-    cdef event_t* event
-    cdef uint32_t i
     scratch_reset(&piece.scratch)
     piece.scanned = decoder.writer.wal.scan(piece.first, piece.events, piece.wanted)
+    decode_piece(piece, decoder.writer.graph.nodes.seed, decoder.writer.dedupe.seed, decoder.latest_us)
+
+
+cdef void decode_piece(log_slice_t* piece, uint64_t key_seed, uint64_t id_seed, int64_t latest_us) noexcept nogil:
+    cdef event_t* event
+    cdef uint32_t i
     piece.count = piece.scanned
     piece.status = STEP_OK
     piece.defines = False
-    if decoder.latest_us != INT64_MAX:
-        piece.defines = define_later(piece, decoder.latest_us)
-        piece.count = keep_until(piece.events, piece.scanned, decoder.latest_us)
+    if latest_us != INT64_MAX:
+        piece.defines = define_later(piece, latest_us)
+        piece.count = keep_until(piece.events, piece.scanned, latest_us)
     for i in range(piece.count):
         event = &piece.events[i]
         piece.status = decode_trusted(event, &piece.scratch)
@@ -144,28 +148,76 @@ def replay(Pipeline writer not None, uint64_t until, progress=None, latest_us=No
 
     `progress(position)` hears of it now and then. Raises CorruptLog where the log does not hold what it promises.
     """
+    writer.wal.pin()
+    try:
+        with writer.lock:
+            replay_all(writer, until, progress, INT64_MAX if latest_us is None else latest_us)
+    finally:
+        writer.wal.unpin()
+
+
+cdef int replay_all(Pipeline writer, uint64_t until, progress, int64_t latest) except -1:
+    cdef uint64_t in_log = writer.log.first_position
     cdef uint64_t position = writer.graph.applied_position + 1
-    cdef Decoder decoder = Decoder(writer, position, until, INT64_MAX if latest_us is None else latest_us)
+    cdef Decoder decoder
     cdef log_slice_t* piece
-    cdef int status
-    with writer.lock:
+    if position < in_log:
+        position = replay_history(writer, position, until if until < in_log else in_log - 1, progress, latest)
+    if position <= until:
+        decoder = Decoder(writer, position, until, latest)
         while position <= until:
             with nogil:
                 piece = decoder.take()
-                status = replay_slice(writer, piece)
-            if piece.scanned == 0 or status != STEP_OK:
-                raise writer.log.unreadable(position)
-            if piece.defines and not writer.graph.vectors.space:
-                # It says what vectors are, not when: those that are earlier than it need it, too.
-                writer.graph.vectors.define_space(&piece.definition)
-            writer.fold(piece.events, piece.count)
-            position += piece.scanned
-            if piece.scanned != piece.wanted:
-                raise writer.log.unreadable(position)
-            if progress is not None and (position & 0x3FFF) < SLICE:
-                progress(position - 1)
-        writer.space_dimensions = writer.graph.vectors.space_dimensions
-        writer.graph.reclaim()
+            fold_piece(writer, piece, progress)
+            position += piece.wanted
+    writer.space_dimensions = writer.graph.vectors.space_dimensions
+    writer.graph.reclaim()
+    return 0
+
+
+cdef uint64_t replay_history(Pipeline writer, uint64_t position, uint64_t until, progress, int64_t latest) except 0:
+    # What of the log has become history files: row groups, which Python reads. Gives the position behind.
+    cdef log_slice_t* piece = <log_slice_t*>calloc(1, sizeof(log_slice_t))
+    cdef Rows rows = None
+    cdef uint64_t left
+    if piece == NULL:
+        raise MemoryError("no room to replay")
+    try:
+        while position <= until:
+            if rows is None or position > rows.last:
+                rows = writer.log.rows(position)
+            left = (until if until < rows.last else rows.last) - position + 1
+            piece.first = position
+            piece.wanted = SLICE if left > SLICE else <uint32_t>left
+            with nogil:
+                scratch_reset(&piece.scratch)
+                piece.scanned = rows.scan(position, piece.events, piece.wanted)
+                decode_piece(piece, writer.graph.nodes.seed, writer.dedupe.seed, latest)
+            fold_piece(writer, piece, progress)
+            position += piece.wanted
+    finally:
+        scratch_free(&piece.scratch)
+        free(piece)
+    return position
+
+
+cdef int fold_piece(Pipeline writer, log_slice_t* piece, progress) except -1:
+    cdef int status
+    cdef uint64_t position = piece.first
+    with nogil:
+        status = replay_slice(writer, piece)
+    if piece.scanned == 0 or status != STEP_OK:
+        raise writer.log.unreadable(position)
+    if piece.defines and not writer.graph.vectors.space:
+        # It says what vectors are, not when: those that are earlier than it need it, too.
+        writer.graph.vectors.define_space(&piece.definition)
+    writer.fold(piece.events, piece.count)
+    position += piece.scanned
+    if piece.scanned != piece.wanted:
+        raise writer.log.unreadable(position)
+    if progress is not None and (position & 0x3FFF) < SLICE:
+        progress(position - 1)
+    return 0
 
 
 cdef int replay_slice(Pipeline writer, log_slice_t* piece) noexcept nogil:

@@ -6,6 +6,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from primecore._mapping cimport Mapping, mapping_t
 
 
+cdef enum:
+    SEGMENT_CHECKED = 0
+    SEGMENT_UNCHECKED = 1           # `tail` and `event_count` are what the manifest says
+    SEGMENT_DAMAGED = 2
+    SEGMENT_GONE = 3                # a history file has its events, and its bytes are unmapped
+
+
 ctypedef struct segment_t:
     mapping_t* mapping
     uint64_t segment_id             # ordinal, gapless from 1
@@ -19,6 +26,7 @@ ctypedef struct segment_t:
     uint64_t chain_offset           # how far the chain was computed
     uint8_t chain[16]
     uint32_t crc_seed
+    uint32_t unchecked              # SEGMENT_CHECKED, or why its records may not be read yet
 
 
 ctypedef struct walk_t:             # what a walk found behind the tail it began at
@@ -40,6 +48,9 @@ cdef const char* segment_locate(const segment_t* segment, uint64_t position) noe
 
 # The next event's record at or behind `at`, NULL where lengths are damaged or at the end.
 cdef const char* segment_next_event(const segment_t* segment, const char* at) noexcept nogil
+
+# Reads and checks all records of a segment that was opened unchecked. SEGMENT_CHECKED, or SEGMENT_DAMAGED.
+cdef uint32_t segment_check(segment_t* segment) noexcept nogil
 
 # Brings the chain up to offset `until`, which must be a record's end.
 cdef void segment_chain(segment_t* segment, uint64_t until) noexcept nogil

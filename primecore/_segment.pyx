@@ -10,7 +10,7 @@ from primecore._format cimport (FLAG_BATCH_FIRST, FLAG_IN_BATCH, FLAG_TIME_ASSIG
                                 INDEX_STRIDE, KIND_COMMIT, KIND_EVENT, PROMISE_BYTES, PROMISE_OFFSET_EVEN,
                                 PROMISE_OFFSET_ODD, RECORD_BYTES, SEGMENT_HEADER_BYTES, commit_t, promise_t, record_t,
                                 segment_header_t)
-from primecore._mapping cimport WRITTEN_FILE, Mapping, mapping_write
+from primecore._mapping cimport WRITTEN_FILE, Mapping, mapping_load, mapping_write
 from primecore._record cimport (RECORD_BATCH, RECORD_FINE, RECORD_POSITION, chain_extend, record_check, record_length)
 
 from primecore._record import FAULT_WORDS
@@ -20,6 +20,8 @@ cdef enum:
 
 
 cdef extern from "atomics.h" nogil:
+    uint32_t load_acquire_u32(const uint32_t*)
+    void store_release_u32(uint32_t*, uint32_t)
     void store_release_u64(uint64_t*, uint64_t)
 
 cdef extern from *:
@@ -40,6 +42,17 @@ cdef extern from *:
     }
     """
     uint64_t end_of_bytes(const char*, uint64_t, uint64_t) noexcept nogil
+
+cdef extern from *:
+    """
+    #include <pthread.h>
+    /* Held while one segment is read whole for the first time; whoever wants the same one waits for that. */
+    static pthread_mutex_t checking = PTHREAD_MUTEX_INITIALIZER;
+    static void checking_begins(void) { pthread_mutex_lock(&checking); }
+    static void checking_ends(void) { pthread_mutex_unlock(&checking); }
+    """
+    void checking_begins() noexcept nogil
+    void checking_ends() noexcept nogil
 
 
 cdef void segment_note(segment_t* segment, uint64_t number, uint64_t offset) noexcept nogil:
@@ -97,6 +110,27 @@ cdef void segment_walk(segment_t* segment, walk_t* walk) noexcept nogil:
     walk.fault = fault
     walk.fault_offset = offset
     walk.open_batch = batch_offset
+
+
+cdef uint32_t segment_check(segment_t* segment) noexcept nogil:
+    cdef segment_t found
+    cdef walk_t walk
+    cdef uint32_t state
+    checking_begins()
+    state = load_acquire_u32(&segment.unchecked)
+    if state == SEGMENT_UNCHECKED:
+        found = segment[0]          # the walk fills the index, which both share
+        found.tail = HEADER_BYTES
+        found.event_count = 0
+        memset(&walk, 0, sizeof(walk_t))
+        state = SEGMENT_DAMAGED
+        if mapping_load(segment.mapping) == 0:
+            segment_walk(&found, &walk)
+            if found.tail == segment.tail and found.event_count == segment.event_count:
+                state = SEGMENT_CHECKED
+        store_release_u32(&segment.unchecked, state)
+    checking_ends()
+    return state
 
 
 cdef const char* segment_next_event(const segment_t* segment, const char* at) noexcept nogil:
@@ -294,6 +328,35 @@ cdef class Segment:
             segment_walk(&self.c_segment, &walk)
         return Walk(walk.fault != 0, FAULT_WORDS.get(walk.fault, ""), walk.fault_offset, walk.open_batch, walk.promise,
                     walk.last_time_us)
+
+    def trust(self, event_count: int, used_bytes: int, chain: bytes) -> None:
+        """Take the manifest's word for what a sealed segment holds; its records are checked before the first is read."""
+        self.c_segment.event_count = event_count
+        self.c_segment.tail = used_bytes
+        self.c_segment.chain_offset = used_bytes
+        memcpy(self.c_segment.chain, <const char*>chain, 16)
+        self.c_segment.unchecked = SEGMENT_UNCHECKED
+
+    def check(self) -> bool:
+        """Check the records of a segment that was trusted, if that was not done yet; whether they are what they should."""
+        cdef uint32_t state
+        with nogil:
+            state = segment_check(&self.c_segment)
+        return state == SEGMENT_CHECKED
+
+    def let_go(self) -> None:
+        """Unmap it: its events are read elsewhere from now on. Nobody may be reading, nor begin to without the GIL."""
+        with nogil:
+            checking_begins()               # whoever is checking it in the background reads its bytes
+        store_release_u32(&self.c_segment.unchecked, SEGMENT_GONE)
+        checking_ends()
+        if self.mapping.c_mapping.fd >= 0:
+            self.mapping.close()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was let go."""
+        return self.c_segment.unchecked == SEGMENT_GONE
 
     def promises_behind(self, offset: int) -> int:
         """The highest durable position in a commit that still holds anywhere behind `offset`; 0 if there is none."""

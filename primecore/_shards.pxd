@@ -53,6 +53,8 @@ cdef class KeyTable:
     cdef uint32_t limbo_size
     cdef uint32_t free_capacity             # a power of two
     cdef uint64_t waiting_stamp
+    cdef uint64_t borrowed                  # shards whose index lies in `image`, not in memory of their own
+    cdef object image
 
     # Looking up. `hash` is what hash() gives for the same bytes.
     cdef uint64_t hash(self, const char* key, uint32_t size) noexcept nogil

@@ -10,6 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 from primecore._event cimport NONE32, slice_t
+from primecore._image cimport Draft, Image
 from primecore._keycell cimport (
     KEY_BODY_BYTES, KEY_INLINE, KEY_LONG, KEY_UUID, UUID_TEXT_BYTES, key_cell_equal, key_cell_ref, key_cell_remove,
     key_cell_size, key_cell_t, key_cell_text, key_cell_write, key_long_t, key_prefix_size,
@@ -104,6 +105,8 @@ cdef class KeyTable:
         cdef uint32_t shard
         cdef shard_block_t* block
         for shard in range(SHARDS):
+            if self.borrowed >> shard & 1:
+                continue
             if self.shards[shard] and shard_block(self.shards[shard]).limit:
                 shard_block_free(shard_block(self.shards[shard]))
         while self.retired != NULL:
@@ -283,7 +286,10 @@ cdef class KeyTable:
                     places &= places - 1
         self.index_bytes += block.nbytes
         shard_publish(&self.shards[shard], word)
-        if old_block.limit:
+        if self.borrowed >> shard & 1:
+            self.borrowed &= ~(<uint64_t>1 << shard)        # its readers are safe: the image stays with the table
+            self.index_bytes -= old_block.nbytes
+        elif old_block.limit:
             old_block.stamp = self.epochs.advance()
             old_block.next = self.retired
             self.retired = old_block
@@ -360,6 +366,68 @@ cdef class KeyTable:
 
     cdef slice_t prefix_text(self, uint32_t prefix) noexcept nogil:
         return self.prefixes.text(prefix)
+
+    def dump(self, Draft draft not None, str name not None) -> None:
+        """Add records, keys and index to a draft."""
+        cdef uint32_t shard, i
+        cdef uint32_t waiting = self.free_size + self.waiting_size + self.limbo_size
+        cdef shard_block_t* block
+        draft.region(f"{name}.records", self.record_region)
+        draft.arena(f"{name}.keys", self.key_arena)
+        self.prefixes.dump(draft, f"{name}.prefixes")
+        draft.add(f"{name}.index", NULL, 0)
+        for shard in range(SHARDS):
+            block = shard_block(self.shards[shard])
+            if block.limit:
+                draft.more(block, block.nbytes)
+        draft.notes[name] = {
+            "record_bytes": self.record_bytes, "count": self.count, "live": self.live, "seed": self.seed,
+            "last_prefix": self.last_prefix, "shard_live": [self.shard_live[i] for i in range(SHARDS)],
+            "log2_chunks": [
+                <int>(self.shards[i] & 63) if shard_block(self.shards[i]).limit else -1 for i in range(SHARDS)
+            ],
+            "free": self.free_size,
+            "free_numbers": [
+                self.free_numbers[(self.free_head + i) & (self.free_capacity - 1)] for i in range(waiting)
+            ],
+        }
+
+    def load(self, Image image not None, str name not None) -> None:
+        """Take over what `dump` added, into a table that is empty."""
+        cdef dict noted = image.note(name)
+        cdef size_t nbytes, size
+        cdef uint32_t shard, log2_chunks
+        cdef char* at = image.at(f"{name}.index", &nbytes)
+        cdef shard_block_t* block
+        if self.count or noted["record_bytes"] != self.record_bytes:
+            raise ValueError(f"{name} cannot be loaded here")
+        image.region(f"{name}.records", self.record_region)
+        image.arena(f"{name}.keys", self.key_arena)
+        self.seed = noted["seed"]
+        self.prefixes.load(image, f"{name}.prefixes", self.seed)
+        self.image = image
+        for shard in range(SHARDS):
+            self.shard_live[shard] = noted["shard_live"][shard]
+            if noted["log2_chunks"][shard] < 0:
+                continue
+            log2_chunks = noted["log2_chunks"][shard]
+            block = <shard_block_t*>at
+            size = (<size_t>1 << log2_chunks) * sizeof(chunk_t) + sizeof(shard_block_t)
+            if size > nbytes or block.nbytes != size:
+                raise ValueError(f"the index of {name} does not fit its section")
+            self.shards[shard] = shard_word(block, log2_chunks)
+            self.borrowed |= <uint64_t>1 << shard
+            self.index_bytes += size
+            at += size
+            nbytes -= size
+        self.last_prefix = noted["last_prefix"]
+        self.live = noted["live"]
+        for number in noted["free_numbers"]:
+            self.put_aside(number)
+        # Those that waited for readers wait on: what their keys held is still to be given back.
+        self.free_size = noted["free"]
+        self.limbo_size -= self.free_size
+        shard_publish_count(&self.count, noted["count"])
 
     def __len__(self) -> int:
         return self.live

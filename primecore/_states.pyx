@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 
 from primecore._event cimport slice_t
 from primecore._buffers cimport buffer_free, buffer_init
+from primecore._image cimport Draft, Image
 from primecore._jsontree cimport json_merge
 from primecore._memory cimport Arena
 
@@ -23,6 +24,14 @@ cdef class States:
     def used_bytes(self):
         """Bytes taken from the arena so far, freed blocks among them."""
         return self.arena.used_bytes
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the arena to a draft."""
+        draft.arena(name, self.arena)
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        image.arena(name, self.arena)
 
     cdef void read(self, uint32_t ref, uint32_t header, state_t* out) noexcept nogil:
         out.properties_bytes = 0

@@ -6,6 +6,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
 from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, event_t, slice_t
+from primecore._image cimport Draft, Image
 from primecore._memory cimport Arena, Epochs, Region
 from primecore._records cimport entity_t, node_t
 from primecore._shards cimport KeyTable
@@ -42,6 +43,33 @@ cdef class Space:
         self.codes = Region(<size_t>64 << 30)
         self.row_of = Region(<size_t>16 << 30)
         self.texts = Arena()
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds its rows, texts and metadata to a draft."""
+        draft.region(f"{name}.rows", self.rows)
+        draft.region(f"{name}.floats", self.floats)
+        draft.region(f"{name}.codes", self.codes)
+        draft.region(f"{name}.row_of", self.row_of)
+        draft.arena(f"{name}.texts", self.texts)
+        draft.notes[name] = {
+            "dimensions": self.dimensions, "model": self.model, "count": self.count, "live": self.live,
+            "limbo": self.limbo, "waiting": self.waiting, "free": self.free,
+        }
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added; made with the dimensions and the model that it noted."""
+        noted = image.note(name)
+        image.region(f"{name}.rows", self.rows)
+        image.region(f"{name}.floats", self.floats)
+        image.region(f"{name}.codes", self.codes)
+        image.region(f"{name}.row_of", self.row_of)
+        image.arena(f"{name}.texts", self.texts)
+        self.count = noted["count"]
+        self.live = noted["live"]
+        self.limbo = noted["limbo"]
+        self.waiting = noted["waiting"]
+        self.free = noted["free"]
+        self.waiting_stamp = 0              # of readers of another life: nobody looks at what waits
 
     @property
     def memory_bytes(self):
@@ -158,6 +186,35 @@ cdef class Vectors:
 
     def __dealloc__(self):
         free(self.arrivals)
+
+    def dump(self, Draft draft not None, str name not None):
+        """Adds the spaces, those among them whose texts wait for new vectors; arrivals are nobody's after opening."""
+        cdef Space space
+        cdef list spaces = [*self.formers] if self.current is None else [*self.formers, self.current]
+        for number, space in enumerate(spaces):
+            space.dump(draft, f"{name}.{number}")
+        draft.notes[name] = {
+            "formers": len(self.formers), "spaces": len(spaces), "awaiting": self.awaiting,
+            "dimensions": self.space_dimensions, "space": self.space, "shown": self.shown, "hidden": self.hidden,
+        }
+
+    def load(self, Image image not None, str name not None):
+        """Takes over what `dump` added."""
+        cdef Space space
+        cdef list spaces = []
+        noted = image.note(name)
+        for number in range(noted["spaces"]):
+            told = image.note(f"{name}.{number}")
+            space = Space(told["dimensions"], told["model"])
+            space.load(image, f"{name}.{number}")
+            spaces.append(space)
+        self.formers = spaces[:noted["formers"]]
+        self.current = spaces[noted["formers"]] if len(spaces) > noted["formers"] else None
+        self.awaiting = noted["awaiting"]
+        self.space_dimensions = noted["dimensions"]
+        self.space = noted["space"]
+        self.shown = noted["shown"]
+        self.hidden = noted["hidden"]
 
     cdef entity_t* entity(self, uint32_t number) noexcept nogil:
         return <entity_t*>self.entities.record(number)

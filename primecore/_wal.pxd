@@ -54,7 +54,10 @@ cdef class Wal:
     cdef int read(self, uint64_t position, event_t* out) noexcept nogil
     cdef uint32_t scan(self, uint64_t first, event_t* out, uint32_t capacity) noexcept nogil
 
+    cdef int record_at(self, uint64_t position, const char** out) noexcept nogil   # checked, with all its bytes
+
     # --- private
+    cdef uint32_t pins                          # who reads segments without the GIL: none is unmapped meanwhile
     cdef segment_t** segments                   # a reserved range that never moves
     cdef uint32_t segment_count
     cdef segment_t* active                      # NULL: read-only, closed or not started

@@ -14,7 +14,7 @@ from primecore._live cimport live_committed
 from primecore._mapping cimport WRITTEN_FILE, mapping_write
 from primecore._record cimport (chain_extend, commit_write, record_check, record_length, record_publish, record_read,
                                 record_size, record_write)
-from primecore._segment cimport (Segment, segment_locate, segment_next_event, segment_note, segment_t)
+from primecore._segment cimport (SEGMENT_GONE, Segment, segment_check, segment_locate, segment_next_event, segment_note, segment_t)
 from primecore._sync cimport (JOB_PREPARE, sync_ask, sync_destroy, sync_first_append,
                               sync_init, sync_poison, sync_stop, sync_t)
 
@@ -236,6 +236,11 @@ cdef class Wal:
         cdef const char* at
         if segment == NULL:
             return WAL_ABSENT
+        if load_acquire_u32(&segment.unchecked):
+            if segment.unchecked == SEGMENT_GONE:
+                return WAL_ABSENT
+            if segment_check(segment):
+                return WAL_CORRUPT
         at = segment_locate(segment, position)
         if at == NULL or record_check(at, segment.mapping.data + segment.mapping.bytes - at, segment.crc_seed):
             return WAL_CORRUPT
@@ -252,6 +257,8 @@ cdef class Wal:
             return 0
         segment = self.segment_of(first)
         while segment != NULL and count < capacity and position <= last:
+            if load_acquire_u32(&segment.unchecked) and segment_check(segment):
+                break
             at = segment_locate(segment, position) if at == NULL else segment_next_event(segment, at)
             # Behind the tail there may be what was never committed, or moved on to the next segment: the walk stops.
             if at == NULL or at >= segment.mapping.data + load_acquire_u64(&segment.tail) or \
@@ -274,7 +281,38 @@ cdef class Wal:
         # Filling the last half of a large segment takes less time than preparing the next one beside it.
         self.prepare_from = segment.mapping.bytes / (4 if segment.mapping.bytes >= EAGER_FROM_BYTES else 2)
 
+    cdef int record_at(self, uint64_t position, const char** out) noexcept nogil:
+        cdef segment_t* segment = self.segment_of(position)
+        if segment == NULL:
+            return WAL_ABSENT
+        if load_acquire_u32(&segment.unchecked) and segment_check(segment):
+            return WAL_CORRUPT
+        out[0] = segment_locate(segment, position)
+        if out[0] == NULL or record_check(out[0], segment.mapping.data + segment.mapping.bytes - out[0],
+                                          segment.crc_seed):
+            return WAL_CORRUPT
+        return WAL_OK
+
     # --- what Python sees
+
+    def pin(self) -> None:
+        """Keep all segments mapped until `unpin`: somebody reads them without the GIL."""
+        self.pins += 1
+
+    def unpin(self) -> None:
+        """What `pin` kept may go."""
+        self.pins -= 1
+
+    def let_go(self, until: int) -> None:
+        """Unmap the segments up to position `until`, whose events a history file has; not while one is pinned.
+
+        The caller holds the writer's lock, and the GIL: nobody is in the midst of a read then.
+        """
+        if self.pins:
+            return
+        for segment in self.segment_list:
+            if segment.event_count and segment.last_position <= until and not segment.is_gone:
+                segment.let_go()
 
     @property
     def synced_segments(self) -> int:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from primecore import checking, config, copies, diagnosis, salvaging
+from primecore import checking, checkpoint, config, copies, diagnosis, salvaging
 from primecore.engine import Engine
 from primecore.errors import (
     DiskFull,
@@ -24,6 +24,7 @@ from primecore.errors import (
 from primecore.model import (
     BackupReport,
     Diagnosis,
+    Finding,
     ParkedProjection,
     RestoreReport,
     SalvageReport,
@@ -59,6 +60,7 @@ def verify(path: AnyPath | None = None, *, log_only: bool = False, progress: Pro
         ):
             raise StoreNotFound(f"there is no store in {directory}", hint="check the path")
         look = checking.check_store(RealStorage(), directory, progress)
+        look.findings.extend(_checkpoints(directory))
     seconds = time.perf_counter() - begun
     ok = not any(finding.severity == DAMAGE for finding in look.findings)
     digest = replayed = None
@@ -83,6 +85,12 @@ def verify(path: AnyPath | None = None, *, log_only: bool = False, progress: Pro
         digest=digest,
         replayed_digest=replayed,
     )
+
+
+def _checkpoints(directory: str) -> Iterator[Finding]:
+    safe = "no event is touched by this: opening replays the log instead"
+    for path, position, reason in checkpoint.check(RealStorage(), directory):
+        yield Finding("checkpoint", checking.NOTE, path, 0, position, reason, safe, "remove that file")
 
 
 def digests(engine: Engine) -> tuple[str, str]:
@@ -141,6 +149,10 @@ def _inside(engine: Engine) -> Iterator[Symptom]:
     else:
         status = diagnosis.WRONG if report.damaged else diagnosis.NOTE
         yield Symptom("recovery", status, report.message, diagnosis.SALVAGE if report.damaged else "")
+    told = engine.opening
+    how = f"opened at position {told.position:,}: up to {told.checkpoint_position:,} from a checkpoint, "
+    how += f"{told.replayed:,} events replayed"
+    yield Symptom("opening", diagnosis.NOTE if told.note else diagnosis.FINE, told.note or how, "")
     if log.wal.status == "poisoned":
         error = log.refusal()
         yield Symptom("durability", diagnosis.WRONG, error.message, error.hint)

@@ -12,11 +12,11 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
-from primecore import _audit, manifest
+from primecore import _audit, manifest, parquet
 from primecore._segment import Segment
 from primecore.errors import CorruptLog
 from primecore.finder import segment_name
-from primecore.manifest import Manifest, SealedSegment
+from primecore.manifest import HistoryFile, Manifest, SealedSegment
 from primecore.model import Finding
 from primecore.storage import Storage
 
@@ -43,6 +43,7 @@ class Look:
         self.findings: list[Finding] = []
         self.versions = _audit.Versions()
         self.first_position = 1
+        self.log_position = 1  # what comes before is in history files
         self.position = 0
         self.promised = 0
         self.segments = 0
@@ -118,9 +119,10 @@ def check_manifest(look: Look) -> Iterator[Finding]:
         yield Finding("manifest_missing", DAMAGE, path, 0, 0, "MANIFEST is missing", safe, SALVAGE)
         return
     look.first_position = look.known.first_position
+    look.log_position = look.known.log_position
     look.promised = look.known.durable_position
     look.gaps = look.first_position != 1  # versions begin where nobody here can see
-    before: SealedSegment | None = None
+    before: SealedSegment | HistoryFile | None = look.known.history[-1] if look.known.history else None
     for sealed in look.known.segments:
         follows = before is None or (sealed.segment_id, sealed.base_position) == (
             before.segment_id + 1,
@@ -130,6 +132,44 @@ def check_manifest(look: Look) -> Iterator[Finding]:
             what = f"segment {sealed.segment_id} does not follow the one listed before it"
             yield Finding("manifest", DAMAGE, path, 0, sealed.base_position, what, safe, SALVAGE)
         before = sealed
+
+
+# --- history files
+
+
+def check_history(look: Look) -> Iterator[Finding]:
+    """Every history file that the manifest lists: its bytes, and that its events are those that the log held."""
+    files = look.known.history if look.known is not None else ()
+    look.bytes_total = sum(file.nbytes for file in files)
+    position, chain = look.first_position, bytes(16).hex()
+    for file in files:
+        path = parquet.path_of(look.directory, file.name)
+        if (file.base_position, file.previous_chain) != (position, chain):
+            what = "it does not follow the history file listed before it"
+        else:
+            what = parquet.verify(look.storage, look.directory, file)
+        if what:
+            look.gaps = True
+            yield Finding("history", DAMAGE, path, 0, file.base_position, what, _before(file.base_position), SALVAGE)
+        else:
+            yield from _history_versions(look, file, path)
+        position, chain = file.last_position + 1, file.chain
+        look.position = file.last_position
+        look.step(file.nbytes, look.position)
+
+
+def _history_versions(look: Look, file: HistoryFile, path: str) -> Iterator[Finding]:
+    try:
+        for rows in parquet.groups(look.storage, look.directory, file):
+            segment = _audit.segment_of(rows)
+            segment.walk()
+            jump = look.versions.check(segment, HEADER_BYTES, segment.tail)
+            if jump is not None and not look.gaps:
+                _, position, expected, found = jump
+                what = f"the event has version {found}, the next of its entity is {expected}"
+                yield Finding("version", DAMAGE, path, 0, position, what, _before(position), SALVAGE)
+    except (OSError, ValueError) as error:
+        yield Finding("history", DAMAGE, path, 0, file.base_position, str(error), _before(file.base_position), SALVAGE)
 
 
 # --- the segments
@@ -143,10 +183,10 @@ def check_segments(look: Look) -> Iterator[Finding]:
     except OSError as error:
         yield unreadable(look.wal, error)
         return
-    names = [name for name in names if name >= segment_name(look.first_position)]
+    names = [name for name in names if name >= segment_name(look.log_position)]
     sealed = {segment_name(it.base_position): it for it in (look.known.segments if look.known else ())}
-    look.bytes_total = sum(sizes[name] for name in names)
-    look.position = look.first_position - 1
+    look.bytes_total += sum(sizes[name] for name in names)
+    look.position = look.log_position - 1
     before: Segment | None = None
     whole = True
     every = sorted({*names, *sealed})
@@ -254,7 +294,10 @@ class _SegmentCheck:
             yield self.finding("promise", offset, "a promise in the header does not hold; events are not touched by it")
         if self.sealed is not None and header.segment_id != self.sealed.segment_id:
             yield self.finding("header", 32, f"its header says it is segment {header.segment_id}", position=first)
+        history = look.known.history if look.known is not None else ()
         if before is None:
+            if history and first == look.log_position and header.previous_chain.hex() != history[-1].chain:
+                yield self.finding("chain", 48, "it does not follow the history files", position=first)
             if self.base_position == 1 and (header.previous_bytes or any(header.previous_chain)):
                 yield self.finding("chain", 48, "it names a segment before it, and is the first", position=first)
         elif before.event_count:
@@ -354,7 +397,9 @@ def check_quarantine(look: Look) -> Iterator[Finding]:
             yield unreadable(path, error)
 
 
-CHECKS: tuple[Callable[[Look], Iterator[Finding]], ...] = (check_manifest, check_segments, check_quarantine)
+CHECKS: tuple[Callable[[Look], Iterator[Finding]], ...] = (
+    check_manifest, check_history, check_segments, check_quarantine,
+)  # fmt: skip
 """What `verify` looks at, in this order."""
 
 

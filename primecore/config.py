@@ -15,6 +15,7 @@ DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"
 FSYNC_INTERVAL_MS = 100
 EXACT_VECTORS = 30_000
+CHECKPOINT_EVENTS = 50_000
 
 
 class Settings(NamedTuple):
@@ -28,6 +29,8 @@ class Settings(NamedTuple):
     embedder: object
     exact_vectors: int
     via_owner: bool = False
+    checkpoint_events: int = CHECKPOINT_EVENTS
+    compact: bool = False
 
 
 def settings(
@@ -40,6 +43,8 @@ def settings(
     embedder: object = None,
     exact_vectors: int = EXACT_VECTORS,
     via_owner: bool = False,
+    checkpoint_events: int = CHECKPOINT_EVENTS,
+    compact: bool = False,
 ) -> Settings:
     """Checks what open() was given. Without a path: PRIME_DATA_DIR, else ~/.prime/memory. Without an embedder:
     PRIME_EMBEDDER. Raises InvalidArgument."""
@@ -52,6 +57,8 @@ def settings(
     whole = isinstance(fsync_interval_ms, int) and not isinstance(fsync_interval_ms, bool)
     if not whole or not 1 <= fsync_interval_ms <= 60_000:
         raise InvalidArgument(f"fsync_interval_ms: expected an integer from 1 to 60000, found {fsync_interval_ms!r}")
+    if not isinstance(checkpoint_events, int) or isinstance(checkpoint_events, bool) or checkpoint_events < 0:
+        raise InvalidArgument(f"checkpoint_events: expected an integer from 0 on, found {checkpoint_events!r}")
     if path is None:
         path = os.environ.get("PRIME_DATA_DIR") or DEFAULT_DIRECTORY
     where = None if path == MEMORY else Path(path).expanduser().absolute()
@@ -60,4 +67,15 @@ def settings(
     if via_owner and read_only:
         raise InvalidArgument("via_owner: writes are handed to the owner, and a read_only store takes none")
     mode: Fsync = fsync  # type: ignore[assignment]  # checked above
-    return Settings(where, read_only, create, mode, fsync_interval_ms, embedder, exact_vectors, via_owner)
+    return Settings(
+        where,
+        read_only,
+        create,
+        mode,
+        fsync_interval_ms,
+        embedder,
+        exact_vectors,
+        via_owner,
+        checkpoint_events,
+        compact,
+    )

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from primecore import _batch, _jsontree, _knn, _stored, codec, embedders
+from primecore import _batch, _jsontree, _stored, codec, embedders
 from primecore._embedding import embedding_text
+from primecore.alike import Source, alike, checked_id, checked_text, recorded
 from primecore.codec import loads
 from primecore.embedders import Embedder
 from primecore.engine import Engine
@@ -21,14 +22,13 @@ from primecore.errors import (
     InvalidArgument,
     ModelMismatch,
     NodeNotFound,
-    ReembedUnfinished,
     VectorNotFound,
     VersionConflict,
 )
 from primecore.ingest import Progress
 from primecore.model import Hit, Receipt, ReembedReport
-from primecore.projections.vectors import Filters, float32
-from primecore.writes import Json, Writes, check_count
+from primecore.projections.vectors import Filters, VectorIndex, float32
+from primecore.writes import Json, Writes
 
 FOLLOWS = ("text_of", "node")  # in a vector's metadata: its text is what the node says of itself
 TEXT_FIRST = ("name", "title", "text", "content", "description", "summary")
@@ -89,14 +89,14 @@ class Embeds(Writes):
         >>> prime.similar("who leads the login?", k=1)[0].id
         'node:person:alice'
         """
-        name = f"vec:{_checked_id(id)}"
+        name = f"vec:{checked_id(id)}"
         while True:
             about, follows = metadata, vector is None and text is None
             if follows:
                 text, _ = self._own_text(id)
                 about = {**(metadata or {}), FOLLOWS[0]: FOLLOWS[1]}
             definition = self._vectors.definitions
-            numbers = float32(vector) if vector is not None else self._embedded([_checked_text(text)])[0]
+            numbers = float32(vector) if vector is not None else self._embedded([checked_text(text)])[0]
             head, expected_version, durable = _head(name, envelope)
             with self._made_for_space:
                 if vector is None and definition != self._vectors.definitions:
@@ -115,7 +115,7 @@ class Embeds(Writes):
     def delete_vector(self, id: str, **envelope: Any) -> Receipt:
         """Deletes an entity's vector, and with it its text. Raises VectorNotFound."""
         try:
-            return self._typed("prime.vector.deleted", f"vec:{_checked_id(id)}", {}, True, envelope)
+            return self._typed("prime.vector.deleted", f"vec:{checked_id(id)}", {}, True, envelope)
         except EdgeNotFound:  # what can be no id names nothing
             raise VectorNotFound(f"there is no vector of {id}", hint="entity ids have at most 1,024 bytes") from None
 
@@ -212,50 +212,9 @@ class Embeds(Writes):
         ['note:1']
         """
         self._engine.check()
-        check_count(k, "k")
-        least = -2.0 if min_score is None else _number(min_score, "min_score")
         filters = Filters(type, domain, label, prefix, properties, metadata)
-        for name in ("type", "domain", "label", "prefix"):
-            value = getattr(filters, name)
-            if value is not None and not isinstance(value, str):
-                raise InvalidArgument(f"{name}: expected a string, found {value!r}")
-        if self._vectors.awaiting:
-            raise ReembedUnfinished(
-                f"{self._vectors.awaiting:,} texts wait for vectors of {self._vectors.model}: no answer would be whole",
-                hint="`prime reembed` goes on where it was broken off",
-            )
-        numbers, own = self._asked(query, id, text, vector)
-        if numbers is None:
-            return []
-        if filters.by_nodes:
-            return self._engine.one_look(lambda: self._vectors.nearest(numbers, k, least, filters, own))
-        return self._vectors.nearest(numbers, k, least, filters, own)
-
-    def _asked(self, query: Any, id: str | None, text: str | None, vector: Any) -> tuple[Any, str | None]:
-        # (numbers, whose they are); no numbers where there are no vectors that a text could be compared with.
-        if sum(it is not None for it in (query, id, text, vector)) != 1:
-            raise InvalidArgument("similar: expected one of a query, id=, text= and vector=")
-        if isinstance(query, str):
-            own = query.removeprefix("vec:")
-            if self._vectors.vector(own) is not None or query.startswith(("node:", "vec:")):
-                id = own
-            else:
-                text = query
-        elif query is not None:
-            vector = query
-        if id is not None:
-            id = _checked_id(id).removeprefix("vec:")
-            numbers = self._vectors.vector(id)
-            if numbers is None:
-                raise VectorNotFound(f"there is no vector of {id}", hint="store one with embed()")
-            return numbers, id
-        if text is not None:
-            _checked_text(text)
-            return (self._embedded([text])[0] if self._vectors.dimensions else None), None
-        numbers = float32(vector)
-        if self._vectors.dimensions == 0:
-            _check_numbers(numbers)
-        return numbers, None
+        source = Source(self._vectors, self._embedded, self._engine.one_look)
+        return alike(source, (query, id, text, vector), k, min_score, filters)
 
     # Models.
 
@@ -267,13 +226,25 @@ class Embeds(Writes):
             return self._chosen
 
     def _recorded(self) -> str | None:
-        """The model that the store's vectors are of, if it is one that can be found by name."""
-        model = self._vectors.model
-        return model if model is not None and model.startswith(("hashing-", "wordllama-")) else None
+        return recorded(self._vectors)
 
     def _embedded(self, texts: list[str]) -> list[Any]:
         embedder = self._embedder()
-        model, dimensions = self._vectors.model, self._vectors.dimensions
+        self._check_same(embedder, self._vectors)
+        if not self._vectors.dimensions:
+            self._engine.pipeline.expect_model(orjson.dumps(embedder.name), embedder.dimensions)
+        return embedders.vectors(embedder, texts)
+
+    def _embedded_as(self, past: VectorIndex, texts: list[str]) -> list[Any]:
+        """Vectors of texts by the model that an earlier space was of."""
+        embedder, model = self._embedder(), recorded(past)
+        if model is not None and model != embedder.name:
+            embedder = embedders.find(model)
+        self._check_same(embedder, past)
+        return embedders.vectors(embedder, texts)
+
+    def _check_same(self, embedder: Embedder, vectors: VectorIndex) -> None:
+        model, dimensions = vectors.model, vectors.dimensions
         same = dimensions == embedder.dimensions and (
             model == embedder.name or (model is None and self._engine.settings.embedder is not None)
         )
@@ -283,9 +254,6 @@ class Embeds(Writes):
                 f"embedder at hand is {embedder.name} ({embedder.dimensions})",
                 hint=f"open the store with the embedder they are of, or `prime reembed --model {embedder.name}`",
             )
-        if not dimensions:
-            self._engine.pipeline.expect_model(orjson.dumps(embedder.name), embedder.dimensions)
-        return embedders.vectors(embedder, texts)
 
     def reembed(self, model: Any = None, *, drop: bool = False, progress: Progress | None = None) -> ReembedReport:
         """Gives every stored text a vector of another model: a name or a callable, as `embedder` of open().
@@ -420,28 +388,3 @@ def vector_payload(numbers: Any, text: str | None, about: Json | bytes | None) -
     if about is not None:
         parts += [b',"metadata":', about if isinstance(about, bytes) else codec.encode_json(about, "metadata")]
     return b"".join([*parts, b"}"])
-
-
-def _check_numbers(numbers: Any) -> None:
-    try:
-        _knn.check_numbers(numbers)
-    except ValueError as error:
-        raise InvalidArgument(f"vector: {error}") from None
-
-
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise InvalidArgument(f"{name}: expected a number, found {value!r}")
-    return float(value)
-
-
-def _checked_id(id: Any) -> str:
-    if not isinstance(id, str) or not id:
-        raise InvalidArgument(f"id: expected text, found {id!r}")
-    return id
-
-
-def _checked_text(text: Any) -> str:
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidArgument(f"text: expected something to embed, found {text!r}")
-    return text

@@ -12,20 +12,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from primecore import _memory, _replay
+from primecore import _memory, _replay, checkpoint
 from primecore._dedupe import Dedupe
 from primecore._facts import EventReader
 from primecore._follow import Follow
 from primecore._pipeline import Pipeline
 from primecore.config import Settings
 from primecore.errors import InvalidArgument, PrimeError, StoreClosed, StoreForked, StoreNotFound, StorePoisoned
+from primecore.keeper import Keeper, attach_history, open_tables
 from primecore.log import Log
-from primecore.model import Event, ReplayReport
+from primecore.model import CheckpointReport, CompactionReport, Event, ReplayReport
 from primecore.projections.runner import Runner, Views
+from primecore.segments import SegmentSizes
+from primecore.storage import RealStorage, Storage
 
 Progress = Callable[[int], None]
 Result = TypeVar("Result")
 LOOKS = 20
+NEVER = 2**63 - 1
 CROWDED_BYTES = 24 << 40  # of address space, of which a process has 128 TiB: about ten open stores
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -34,8 +38,21 @@ _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 class Engine:
     """One open store."""
 
-    def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
-        if settings.path is not None and (settings.read_only or not settings.create) and not settings.path.is_dir():
+    def __init__(
+        self,
+        settings: Settings,
+        progress: Progress | None = None,
+        storage: Storage | None = None,
+        sizes: SegmentSizes | None = None,
+    ) -> None:
+        on_disk = settings.path is not None and storage is None
+        storage = storage or RealStorage()
+        if (
+            on_disk
+            and settings.path is not None
+            and (settings.read_only or not settings.create)
+            and not settings.path.is_dir()
+        ):
             raise StoreNotFound(
                 f"there is no store at {settings.path}",
                 hint="make one with `prime ingest FILE`, or name another with --data-dir",
@@ -43,25 +60,39 @@ class Engine:
         if _memory.reserved_total() > CROWDED_BYTES:
             gc.collect()  # stores that somebody let go of in a cycle
         self.settings = settings
+        self._made_on = storage if not on_disk else None, sizes
         self._refusal: PrimeError | None = None
         self._closed = False
+        found, reasons = checkpoint.find(storage, str(settings.path)) if settings.path is not None else (None, [])
         self.log = Log.open(
             settings.path,
+            storage=storage,
+            segment_sizes=sizes,
             fsync=settings.fsync,
             fsync_interval_ms=settings.fsync_interval_ms,
             read_only=settings.read_only,
             create=settings.create,
+            trusted_position=found.position if found is not None else 0,
+            trusted_time_us=found.last_time_us if found is not None else 0,
         )
         try:
             self._lock = threading.Lock()
-            self.views = Views(settings.exact_vectors)
+            history = attach_history(storage, str(settings.path), self.log)
             # Nothing that an engine holds may hold it: its terabytes of address space go with the last reference.
-            torn, views = weakref.WeakMethod(self._torn), self.views
-            self.pipeline = Pipeline(self.views.graph, Dedupe(), self.log, self._lock, lambda: _call(torn))
-            _replay.replay(self.pipeline, self.log.wal.last_position, progress)
+            torn = weakref.WeakMethod(self._torn)
+            last = self.log.wal.last_position
+            tables = open_tables(
+                self.log, found, reasons, self._lock, lambda: _call(torn), last, progress, settings.exact_vectors
+            )
+            self.views, self.pipeline, self.opening = tables.views, tables.pipeline, tables.report
+            views = self.views
             self.events = EventReader(self.log)
             self.follow = self._following()
             self.runner = Runner(lambda: views.position, self.events.read)
+            self.runner.saved = tables.saved
+            self.keeper = Keeper(settings, storage, self.log, history, tables, self.runner, self._lock)
+            if on_disk and not settings.read_only:
+                self.keeper.start()
         except BaseException:
             self.log.close()
             raise
@@ -118,6 +149,25 @@ class Engine:
         """
         with self._lock:
             return self.follow is not None and self.follow.accept(epoch)
+
+    def again(self) -> Engine:
+        """Another one on the same store, read anew."""
+        return Engine(self.settings, None, *self._made_on)
+
+    def continues(self, old: Engine) -> bool:
+        """Whether everything that `old` had read is in this one's log too. False where that cannot be told."""
+        position = old.views.position
+        if position > self.views.position or self.log.store_uuid != old.log.store_uuid:
+            return False
+        if old.follow is not None and self.log.live_epoch == old.follow.epoch:
+            return True  # nobody has recovered the log meanwhile
+        try:
+            # What was promised to hold for good is never cut off.
+            return position == 0 or (
+                position <= old.log.durable_position and self.events.mark(position) == old.events.mark(position)
+            )
+        except PrimeError:
+            return False
 
     def succeed(self, old: Engine, same_log: bool) -> None:
         """Takes the place of `old`, which goes on answering reads that have begun."""
@@ -184,6 +234,16 @@ class Engine:
         self.log.wait_durable(self.position if position is None else position, timeout)
         return self.log.durable_position
 
+    def checkpoint(self) -> CheckpointReport:
+        """Writes the tables out, so that the next opening maps them back instead of replaying the log."""
+        self.check()
+        return self.keeper.checkpoint()
+
+    def compact(self, codec: str, gently: bool) -> CompactionReport:
+        """Turns closed segments of the log into Parquet."""
+        self.check()
+        return self.keeper.compact(codec, self.keeper.rest if gently else lambda seconds: False)
+
     def digest(self) -> tuple[int, str]:
         """(position, hash) of the content of all projections kept at once."""
         self.check()
@@ -218,7 +278,8 @@ class Engine:
     def fold(self, until: int, latest_us: int | None) -> Views:
         """Views of the past: of the events up to `until`, and of those only that are not later than a time."""
         self.check()
-        views = Views()
+        views = Views(NEVER)  # nothing is built beside it
+        views.words.stop()
         _replay.replay(
             Pipeline(views.graph, Dedupe(), self.log, threading.Lock(), lambda: None), until, None, latest_us
         )
@@ -236,6 +297,7 @@ class Engine:
         self.runner.stop()
         self.views.words.stop()
         self.views.vectors.close()
+        self.keeper.close()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))
             self.views.graph.close()

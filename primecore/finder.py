@@ -5,11 +5,12 @@ docs/format.md ("Recovery") has the table this follows; recovery.py acts on what
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
 from primecore._segment import Segment
-from primecore.manifest import Manifest
+from primecore.manifest import Manifest, SealedSegment
 from primecore.storage import Storage
 
 
@@ -43,6 +44,9 @@ class _Stop(Exception):
         self.ending = ending
 
 
+HISTORY = "history"  # the folder of history files
+
+
 def segment_name(base_position: int) -> str:
     """The file name of the segment that begins at `base_position`."""
     return f"{base_position:020d}.wal"
@@ -51,13 +55,25 @@ def segment_name(base_position: int) -> str:
 class Finder:
     """Walks the segments of one store, oldest first."""
 
-    def __init__(self, storage: Storage, directory: str, manifest: Manifest, *, writable: bool, written: bool) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        directory: str,
+        manifest: Manifest,
+        *,
+        writable: bool,
+        written: bool,
+        trusted_position: int = 0,
+    ) -> None:
+        # Sealed segments up to `trusted_position` are opened unchecked: their records are checked when first read.
+        self.trusted_position = trusted_position
         self.storage = storage
         self.directory = os.path.join(directory, "wal")
         self.manifest = manifest
         self.writable = writable
         self.written = written
         self.segments: list[Segment] = []
+        self._history_end = manifest.log_position - 1
         self.last_time_us = 0
         self.promised = manifest.durable_position
         self.clean = False
@@ -68,11 +84,12 @@ class Finder:
     def find(self) -> Found:
         """Find the last event that holds. Raises OSError where reading fails."""
         names = [name for name in self.storage.names(self.directory) if name.endswith(".wal")]
-        first = segment_name(self.manifest.first_position)
-        # Files before the first position were compacted away; their removal may have been undone by power loss.
+        first = segment_name(self.manifest.log_position)
+        # Files before it became history; their removal may have been undone by power loss.
         names = [name for name in names if name >= first]
         ending: Ending | None = None
         try:
+            self._history()
             self._sealed(names)
             self._open_end(names[len(self.segments) :])
             if self.segments and len(self.segments) == len(self.manifest.segments):
@@ -86,7 +103,9 @@ class Finder:
             ending = stop.ending
         later = names[len(self.segments) :]
         if ending is None and not self.segments:
-            ending = Ending(os.path.join(self.directory, first), 0, 1, "no segment is there", True)
+            ending = Ending(
+                os.path.join(self.directory, first), 0, self.manifest.log_position, "no segment is there", True
+            )
         for name in later:
             self.promised = max(self.promised, self._promises_of(name))
         last = self.last_position
@@ -106,7 +125,7 @@ class Finder:
 
     @property
     def last_position(self) -> int:
-        return self.segments[-1].last_position if self.segments else self.manifest.first_position - 1
+        return self.segments[-1].last_position if self.segments else self._history_end
 
     @property
     def durable_position(self) -> int:
@@ -162,8 +181,15 @@ class Finder:
             self.segments.append(segment)
             self._remember()
         self.promised = max(self.promised, self.segments[-1].reread_promise())
-        self._remember()
+        with contextlib.suppress(FileNotFoundError):  # it became history: see was_left_behind
+            self._remember()
         return added
+
+    def was_left_behind(self) -> bool:
+        """For a reader: whether the last segment it has became history, so that nothing can follow. Raises OSError."""
+        return bool(self.segments) and not self.storage.is_file(
+            self._path(segment_name(self.segments[-1].base_position))
+        )
 
     def _remember(self) -> None:
         if self.segments and not self.writable:
@@ -186,11 +212,25 @@ class Finder:
     def _stop(self, name: str, offset: int, reason: str, *, damaged: bool) -> _Stop:
         return _Stop(Ending(self._path(name), offset, self.last_position + 1, reason, damaged))
 
+    def _history(self) -> None:
+        """Files of history must be there whole; what is in them is looked at when they are read."""
+        for file in self.manifest.history:
+            path = os.path.join(os.path.dirname(self.directory), HISTORY, file.name)
+            there = self.storage.is_file(path)
+            if there and self.storage.identity(path)[1] == file.nbytes:
+                continue
+            self._history_end = file.base_position - 1
+            reason = f"a history file is not {file.nbytes} bytes long" if there else "a history file is missing"
+            raise _Stop(Ending(path, 0, file.base_position, reason, True))
+
     def _sealed(self, names: list[str]) -> None:
         for number, sealed in enumerate(self.manifest.segments):
             name = segment_name(sealed.base_position)
             if number >= len(names) or names[number] != name:
                 raise self._stop(name, 0, "a sealed segment is missing", damaged=True)
+            if sealed.last_position <= self.trusted_position:
+                self._trust(name, sealed)
+                continue
             segment = self._open(name, sealed=True)
             before = self.manifest.segments[number - 1].chain if number else segment.header.previous_chain.hex()
             if (segment.segment_id, segment.header.previous_chain.hex()) != (sealed.segment_id, before):
@@ -206,11 +246,22 @@ class Finder:
             self.last_time_us = walk.last_time_us
             self.promised = max(self.promised, walk.promised_position, segment.promised_position)
 
-    def _open(self, name: str, *, sealed: bool) -> Segment:
+    def _trust(self, name: str, sealed: SealedSegment) -> None:
+        segment = self._open(name, sealed=True, unread=True)
+        header, before = segment.header, self.segments[-1] if self.segments else None
+        fits = header.segment_id == sealed.segment_id and sealed.used_bytes <= segment.mapping.nbytes
+        if not fits or (before is not None and header.previous_chain != before.chain()):
+            self.segments.append(segment)
+            raise self._stop(name, 0, "a sealed segment is not the one that the manifest lists", damaged=True)
+        count = sealed.last_position - sealed.base_position + 1
+        segment.trust(count, sealed.used_bytes, bytes.fromhex(sealed.chain))
+        self.segments.append(segment)
+
+    def _open(self, name: str, *, sealed: bool, unread: bool = False) -> Segment:
         path = self._path(name)
         writable = self.writable and not sealed
         try:
-            mapping = self.storage.map(path, writable=writable, written=self.written and writable)
+            mapping = self.storage.map(path, writable=writable, written=self.written and writable, fresh=unread)
         except ValueError as error:
             raise self._stop(name, 0, str(error), damaged=True) from None
         try:
@@ -262,7 +313,10 @@ class Finder:
         """The segment must follow the ones before it, by id and chain."""
         header, before = segment.header, self.segments[-1] if self.segments else None
         if before is None:
-            if header.base_position != self.manifest.first_position:
+            history = self.manifest.history
+            if history and header.previous_chain.hex() != history[-1].chain:
+                raise self._stop(name, 0, "it does not follow the history files", damaged=True)
+            if header.base_position != self.manifest.log_position:
                 raise self._stop(name, 0, "segments before it are missing", damaged=True)
         elif not before.event_count:
             if header.segment_id != before.segment_id or header.base_position != before.base_position:

@@ -67,7 +67,7 @@ class Follower:
 
     def _read_anew(self) -> None:
         old = self.engine
-        new = Engine(old.settings)
+        new = old.again()
         if self._stopped.is_set():
             new.close()
             return

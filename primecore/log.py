@@ -9,17 +9,20 @@ Appending and reading go through `log.wal` (compiled, see _wal.pxd), one writer 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
 import warnings
 import weakref
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from primecore import _wal_control as control
 from primecore import live, lock, manifest, recovery
 from primecore._live import Live
+from primecore._rows import Rows
 from primecore._wal import Wal
 from primecore.errors import (
     CorruptLog,
@@ -30,18 +33,17 @@ from primecore.errors import (
     PrimeError,
     StorageFailure,
     StoreClosed,
-    StoreForked,
-    StoreNotFound,
     StorePoisoned,
 )
 from primecore.finder import Finder
+from primecore.logreader import Followed, find_for_reader
 from primecore.recovery import RecoveryReport
+from primecore.refusals import failure, forked, not_found, why
 from primecore.segments import FileSegments, MemorySegments, SegmentSizes, create_store
 from primecore.storage import MAPPED_FILESYSTEMS, NETWORK_FILESYSTEMS, RealStorage, Storage
 
 SYNC_MODES = {"interval": 0, "always": 1, "never": 2}
 WAIT_SLICE_US = 100_000  # so that Ctrl-C interrupts a wait
-READ_ATTEMPTS = 5
 
 
 class LogStats(NamedTuple):
@@ -50,13 +52,21 @@ class LogStats(NamedTuple):
     wal_bytes: int
     allocated_bytes: int
     segments: int
+    history_bytes: int
+    history_files: int
     durable_position: int
     oldest_unsynced_ms: float
     worst_unsynced_ms: float
     syncs: int
 
 
-class Log:
+class Rowed(Protocol):
+    """What reads events that are in the log no more."""
+
+    def rows(self, position: int) -> Rows: ...
+
+
+class Log(Followed):
     """One open log. Made by `open`; `close()` it, or use it as a context manager."""
 
     def __init__(self, wal: Wal, path: str | None, segments: FileSegments | MemorySegments, **facts: Any) -> None:
@@ -72,6 +82,8 @@ class Log:
         self.live_epoch: int = facts["live_epoch"]  # as it stood before a reader read anything
         self._live_identity: int = facts["live_identity"]
         self.generation = 0
+        self.damage: PrimeError | None = None
+        self.history: Rowed | None = None  # what reads the history files; whoever opens the log sets it
         self._closed = False
         self._told = False  # somebody heard that a write or sync failed
         # Runs at interpreter exit too: nothing is lost without it but the clean mark and the last interval's sync.
@@ -92,12 +104,16 @@ class Log:
         force: bool = False,
         backend: str = "auto",
         segment_sizes: SegmentSizes | None = None,
+        trusted_position: int = 0,
+        trusted_time_us: int = 0,
     ) -> Log:
         """Open the log in directory `path`, recovering it first; None opens one in memory.
 
         `fsync`: "interval", "always" or "never". `read_only` takes no lock and changes no byte.
         `force` opens a store on a network file system.
         `backend`: "mapping", "pwrite", or "auto" for what the file system does well.
+        Sealed segments up to `trusted_position` are not read now but when they are first read from, or by
+        `check_trusted`; `trusted_time_us` is the highest time that was assigned in them.
 
         Raises StoreNotFound, StoreLocked, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
         """
@@ -115,10 +131,20 @@ class Log:
         directory, storage = os.path.abspath(os.fspath(path)), storage or RealStorage()
         try:
             if read_only:
-                return cls._open_reader(directory, storage, fsync)
-            return cls._open_writer(directory, storage, fsync, fsync_interval_ms, create, force, backend, sizes)
+                return cls._open_reader(directory, storage, fsync, trusted_position)
+            return cls._open_writer(
+                directory,
+                storage,
+                fsync,
+                fsync_interval_ms,
+                create,
+                force,
+                backend,
+                sizes,
+                (trusted_position, trusted_time_us),
+            )
         except OSError as error:
-            raise _failure(error, directory) from error
+            raise failure(error, directory) from error
 
     @classmethod
     def _open_in_memory(cls, fsync: str, sizes: SegmentSizes) -> Log:
@@ -138,21 +164,17 @@ class Log:
         return cls(wal, None, segments, **facts)
 
     @classmethod
-    def _open_reader(cls, directory: str, storage: Storage, fsync: str) -> Log:
-        known = manifest.load(storage, directory) if storage.is_directory(directory) else None
-        if known is None:
-            raise _not_found(directory)
+    def _open_reader(cls, directory: str, storage: Storage, fsync: str, trusted_position: int) -> Log:
+        if not storage.is_directory(directory):
+            raise not_found(directory)
         identity = live.identity(storage, directory)
+        known = manifest.load(storage, directory)
+        if known is None:
+            raise not_found(directory)
         page = live.of_reader(storage, directory, bytes.fromhex(known.store_uuid))
         epoch = page.epoch if page is not None else 0
-        for _ in range(READ_ATTEMPTS):
-            finder = Finder(storage, directory, known, writable=False, written=False)
-            wal = _reader_wal(finder)
-            again = manifest.load(storage, directory)
-            # What the manifest named may have been replaced while it was read: damage counts if it still names that.
-            if again is None or again == known or finder.ending is None or not finder.ending.damaged:
-                break
-            known = again
+        finder, wal = find_for_reader(storage, directory, trusted_position)
+        known = finder.manifest
         report = recovery.describe(finder.ending, finder.last_position - known.first_position + 1)
         facts = {
             "fsync": fsync,
@@ -177,9 +199,10 @@ class Log:
         force: bool,
         backend: str,
         sizes: SegmentSizes,
+        trusted: tuple[int, int],
     ) -> Log:
         if not create and not storage.is_directory(directory):
-            raise _not_found(directory)
+            raise not_found(directory)
         storage.make_directory(directory)
         kind = _kind_of(storage, directory, force)
         # Where each append waits for the disk, pwrite is the faster way: the first write to a mapped page after a sync
@@ -191,7 +214,7 @@ class Log:
             known = manifest.load(storage, directory)
             if known is None:
                 if not create:
-                    raise _not_found(directory)
+                    raise not_found(directory)
                 known = create_store(storage, directory, sizes)
             pages: list[Live] = []
 
@@ -200,7 +223,7 @@ class Log:
                 pages[0].begin()
 
             try:
-                finder, report = recovery.recover(storage, directory, known, written, announce)
+                finder, report = recovery.recover(storage, directory, known, written, announce, trusted[0])
             except BaseException:
                 for page in pages:
                     page.settle(page.committed_position, page.durable_position)  # readers look for themselves
@@ -213,7 +236,7 @@ class Log:
                 wal,
                 finder.segments,
                 writable=True,
-                last_time_us=finder.last_time_us,
+                last_time_us=max(finder.last_time_us, trusted[1]),
                 durable_position=finder.last_position,
             )
             page.settle(finder.last_position, finder.last_position)
@@ -259,20 +282,22 @@ class Log:
                 ) from error
             control.poison(self.wal, error.errno or errno.EIO)
             self._told = True
-            raise _failure(error, self.path or "") from error
+            raise failure(error, self.path or "") from error
 
     def refusal(self) -> PrimeError:
         """The error that says why the log takes no appends now."""
         status = self.wal.status
         if status == "forked":
-            return _forked()
+            return forked()
         if status == "closed" or self._closed:
             return StoreClosed("the store was closed")
+        if status == "poisoned" and self.damage is not None:
+            return self.damage
         if status == "poisoned":
             self._told = True
             if control.take_write_failure(self.wal):
                 return OutcomeUnknown(
-                    f"writing to {self.path} failed ({_why(self.wal.error)})",
+                    f"writing to {self.path} failed ({why(self.wal.error)})",
                     hint="whether this event survives is known after the store is opened again",
                 )
             return self._poisoned()
@@ -283,10 +308,43 @@ class Log:
     def _poisoned(self) -> StorePoisoned:
         self._told = True
         return StorePoisoned(
-            f"an earlier write or sync of {self.path} failed ({_why(self.wal.error)})",
+            f"an earlier write or sync of {self.path} failed ({why(self.wal.error)})",
             hint=f"events up to position {self.wal.durable_position} are safe; "
             "reading goes on; mend the disk, then open the store again",
         )
+
+    @property
+    def known(self) -> manifest.Manifest:
+        """The manifest as this log last read or wrote it."""
+        if self._finder is not None:
+            return self._finder.manifest
+        return self._segments.manifest if isinstance(self._segments, FileSegments) else manifest.Manifest("", 0)
+
+    @property
+    def first_position(self) -> int:
+        """The first position that the log itself holds; those before it are in history files."""
+        return self.known.log_position
+
+    def rows(self, position: int) -> Rows:
+        """The rows of a history file that hold a position which the log has no more. Raises CorruptLog."""
+        if self._closed or self.wal.forked:
+            raise self.refusal()
+        if self.history is None:
+            raise self.unreadable(position)
+        return self.history.rows(position)
+
+    def seal(self) -> None:
+        """The owner's: list all sealed segments in the manifest. Raises OSError, InvalidArgument, and as `flush`."""
+        if not isinstance(self._segments, FileSegments):
+            raise InvalidArgument("only the owner of a store on disk changes its manifest")
+        self.flush()
+        self._segments.seal()
+
+    def change_manifest(self, change: Callable[[manifest.Manifest], manifest.Manifest]) -> None:
+        """The owner's: replace the manifest. Raises OSError, InvalidArgument."""
+        if not isinstance(self._segments, FileSegments):
+            raise InvalidArgument("only the owner of a store on disk changes its manifest")
+        self._segments.change_manifest(change)
 
     def unreadable(self, position: int) -> PrimeError:
         """The error that says why the event at `position` cannot be read."""
@@ -332,7 +390,7 @@ class Log:
             if result < 0:
                 self._told = True
                 raise OutcomeUnknown(
-                    f"syncing {self.path} failed ({_why(-result)}) while position {position} waited",
+                    f"syncing {self.path} failed ({why(-result)}) while position {position} waited",
                     hint="whether it survives is known after the store is opened again",
                 )
             if self._closed:
@@ -340,75 +398,33 @@ class Log:
             if until is not None and time.monotonic() >= until:
                 return False
 
-    # --- readers
+    def check_trusted(self, stopped: Callable[[], bool]) -> None:
+        """Read and check the sealed segments that opening took on trust, one by one, until `stopped()`.
 
-    @property
-    def durable_position(self) -> int:
-        """Every event up to it survives power loss; of a reader: as far as the owner has said so."""
-        if self.read_only and self.live is not None:
-            return int(max(self.wal.durable_position, min(self.live.durable_position, self.wal.last_position)))
-        return int(self.wal.durable_position)
-
-    def still_holds(self, checksum: int) -> bool:
-        """Read-only logs, under a new owner: whether all that was read is in the log still.
-
-        `checksum` is that of the last event that was read. Raises StorageFailure.
+        Where one is damaged, the log takes no more appends: what is acknowledged must not stand on damage.
         """
-        try:
-            return self._finder is None or self._finder.still_holds(checksum)
-        except OSError as error:
-            raise _failure(error, self.path or "") from error
-
-    def has_moved(self) -> bool:
-        """Read-only logs: whether the store has another LIVE than this one looks at. Raises StorageFailure."""
-        if self._finder is None:
-            return False
-        try:
-            return live.identity(self._finder.storage, self.path or "") != self._live_identity
-        except OSError as error:
-            raise _failure(error, self.path or "") from error
-
-    def refresh(self, same_owner: bool = False) -> int:
-        """Read-only logs: take in what the owner appended since; gives the last position.
-
-        With `same_owner` the caller knows that nobody has recovered the log since it was read last. Else, where the
-        owner recovered to an end before what this log has read, `wal` is a new one and `generation` rose: everything
-        read from the old one must be read anew. Raises StorageFailure, StoreNotFound, CorruptLog.
-        """
-        self._check()
-        if self._finder is None:
-            return int(self.wal.last_position)
-        try:
-            added = self._finder.follow(same_owner)
-            if added is None:
-                return self._read_anew(self._finder)
-        except OSError as error:
-            raise _failure(error, self.path or "") from error
-        for segment in added:
-            control.extend(self.wal, segment)
-        control.follow(self.wal, self._finder.last_position, self._finder.durable_position)
-        return int(self.wal.last_position)
-
-    def _read_anew(self, old: Finder) -> int:
-        known = manifest.load(old.storage, self.path or "")
-        if known is None:
-            raise _not_found(self.path or "")
-        finder = Finder(old.storage, self.path or "", known, writable=False, written=False)
-        self.wal = _reader_wal(finder)
-        self._finder = finder
-        self.generation += 1
-        return int(self.wal.last_position)
+        for segment in self.wal.segment_list:
+            if stopped() or self._closed:
+                return
+            if not segment.is_gone and not segment.check():
+                with contextlib.suppress(PrimeError):
+                    self.flush()  # what was taken in so far, for the poisoned log syncs no more
+                self.damage = self.unreadable(segment.base_position)
+                control.poison(self.wal, errno.EIO)
+                return
 
     # --- the rest
 
     def stats(self) -> LogStats:
         """Figures about the log, now."""
         age_us, worst_us, syncs = control.sync_times_us(self.wal)
-        segments = self.wal.segment_list
+        segments = [segment for segment in self.wal.segment_list if not segment.is_gone]
         return LogStats(
             wal_bytes=sum(segment.tail for segment in segments),
             allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
             segments=len(segments),
+            history_bytes=sum(file.nbytes for file in self.known.history),
+            history_files=len(self.known.history),
             durable_position=self.durable_position,
             oldest_unsynced_ms=age_us / 1000,
             worst_unsynced_ms=worst_us / 1000,
@@ -418,6 +434,10 @@ class Log:
     def disown(self) -> None:
         """In a forked child: let go of the lock, which else outlives the parent. The parent keeps it."""
         self._segments.disown()
+
+    def failure(self, error: OSError) -> EnvironmentFailure:
+        """The error for one of the operating system's."""
+        return failure(error, self.path or "")
 
     def close(self) -> None:
         """Bring everything to stable storage and let go of the store. May be called again.
@@ -431,10 +451,10 @@ class Log:
         try:
             self._segments.close()
         except OSError as error:
-            raise _failure(error, self.path or "") from error
+            raise failure(error, self.path or "") from error
         if self.wal.error and not self._told and self.wal.committed_position > self.wal.durable_position:
             raise OutcomeUnknown(
-                f"syncing {self.path} failed ({_why(self.wal.error)}) and the store was closed since",
+                f"syncing {self.path} failed ({why(self.wal.error)}) and the store was closed since",
                 hint=f"events up to position {self.wal.durable_position} are safe; "
                 f"whether those up to {self.wal.committed_position} survive is known after it is opened again",
             )
@@ -451,24 +471,6 @@ class Log:
         if not getattr(self, "_closed", True) and self.path and not self.read_only:
             warnings.warn(f"the log of {self.path} was not closed", ResourceWarning, stacklevel=2)
 
-    def _check(self) -> None:
-        if self.wal.forked:
-            raise _forked()
-        if self._closed:
-            raise StoreClosed("the store was closed")
-
-
-def _reader_wal(finder: Finder) -> Wal:
-    found = finder.find()
-    wal = Wal()
-    control.adopt(wal, found.segments, writable=False, last_time_us=found.last_time_us)
-    control.follow(wal, finder.last_position, finder.durable_position)
-    return wal
-
-
-def _why(code: int) -> str:
-    return "its files were removed or cut short by somebody else" if code == errno.ESTALE else os.strerror(code)
-
 
 def _kind_of(storage: Storage, directory: str, force: bool) -> str:
     kind = storage.filesystem(directory)
@@ -478,23 +480,3 @@ def _kind_of(storage: Storage, directory: str, force: bool) -> str:
             hint="such systems lose locks and syncs: use a local disk, or force it",
         )
     return kind
-
-
-def _not_found(directory: str) -> StoreNotFound:
-    return StoreNotFound(f"there is no store in {directory}", hint="check the path; opening it for writing makes one")
-
-
-def _forked() -> StoreForked:
-    return StoreForked(
-        "this store was opened by the process that forked this one",
-        hint="open it again here, read_only=True while the parent has it",
-    )
-
-
-def _failure(error: OSError, path: str) -> EnvironmentFailure:
-    where = error.filename or path
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"no room at {where}: {error.strerror}", hint="free some space and try again")
-    return StorageFailure(
-        f"{where}: {error.strerror or error}", hint="nothing was taken for a torn tail; check permissions and the disk"
-    )

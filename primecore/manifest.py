@@ -25,6 +25,20 @@ class SealedSegment(NamedTuple):
     chain: str
 
 
+class HistoryFile(NamedTuple):
+    """A Parquet file that took the place of segments up to `segment_id`. Hashes are those of the log, in hex."""
+
+    name: str
+    base_position: int
+    last_position: int
+    segment_id: int
+    nbytes: int
+    crc32c: int
+    log_bytes: int
+    previous_chain: str
+    chain: str
+
+
 class Manifest(NamedTuple):
     """The contents of MANIFEST. `store_uuid` is hex; `durable_position` was true when this was written."""
 
@@ -33,11 +47,28 @@ class Manifest(NamedTuple):
     first_position: int = 1
     durable_position: int = 0
     segments: tuple[SealedSegment, ...] = ()
+    history: tuple[HistoryFile, ...] = ()
+
+    @property
+    def log_position(self) -> int:
+        """The first position that is in the log; those before it are in history files."""
+        return self.history[-1].last_position + 1 if self.history else self.first_position
+
+    @property
+    def last_segment_id(self) -> int:
+        """The last sealed segment, listed or in history; 0: none."""
+        if self.segments:
+            return self.segments[-1].segment_id
+        return self.history[-1].segment_id if self.history else 0
 
 
 def encode(manifest: Manifest) -> bytes:
     """The file's bytes: a line of JSON and a line with its checksum."""
-    fields = manifest._asdict() | {"format": FORMAT, "segments": [segment._asdict() for segment in manifest.segments]}
+    fields = manifest._asdict() | {
+        "format": FORMAT,
+        "segments": [segment._asdict() for segment in manifest.segments],
+        "history": [file._asdict() for file in manifest.history],
+    }
     body = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
     return body + b"\ncrc32c %08x\n" % crc32c(body)
 
@@ -52,7 +83,8 @@ def decode(data: bytes, path: str) -> Manifest:
         if fields.pop("format") != FORMAT:
             raise _damaged(path, "it was written by another version of Prime")
         segments = tuple(SealedSegment(**segment) for segment in fields.pop("segments"))
-        return Manifest(**fields, segments=segments)
+        history = tuple(HistoryFile(**file) for file in fields.pop("history", ()))
+        return Manifest(**fields, segments=segments, history=history)
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path, f"its fields are not those of a manifest ({error})") from error
 

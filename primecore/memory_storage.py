@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from primecore._mapping import Mapping
@@ -123,6 +124,14 @@ class MemoryStorage:
     def write(self, path: str, data: bytes | memoryview) -> None:
         directory, name = self._place(path)
         self._change(directory, {name: _File(bytes(data))})
+
+    def write_parts(self, path: str, parts: Iterable[bytes | memoryview]) -> int:
+        content = b"".join(bytes(part) for part in parts)
+        mapping = Mapping.memory(max(len(content), 1), simulates_disk=True)
+        memoryview(mapping)[: len(content)] = content
+        directory, name = self._place(path)
+        self._change(directory, {name: _File(mapping)})
+        return len(content)
 
     def prepare(self, path: str, nbytes: int) -> None:
         if self.room_bytes is not None:

@@ -213,12 +213,54 @@ class Stats(NamedTuple):
     cross_domain_edges: int
     wal_bytes: int
     wal_segments: int
+    history_bytes: int
+    history_files: int
+    checkpoint_position: int
     memory_bytes: dict[str, int]
     oldest_unsynced_ms: float
     worst_unsynced_ms: float
     fsync: str
     projections: dict[str, int]
     parked: tuple[ParkedProjection, ...]
+
+
+class OpeningReport(NamedTuple):
+    """How a store came up: `replayed` events from the log, behind those of the checkpoint (position 0: there was none).
+
+    `note` says in one line why a checkpoint that was there was not used; else it is empty.
+    """
+
+    position: int
+    checkpoint_position: int
+    replayed: int
+    seconds: float
+    note: str
+
+
+class CheckpointReport(NamedTuple):
+    """A checkpoint of the events up to `position`. Writers stood still for `paused_ms`, readers never."""
+
+    position: int
+    file: str
+    bytes: int
+    seconds: float
+    paused_ms: float
+
+
+class CompactionReport(NamedTuple):
+    """What one compaction did: `segments` of the log became `files` of Parquet.
+
+    `bytes_before` counts the records of those segments, `bytes_after` what the files take; 1 - after/before was saved.
+    `vector_bytes`, a part of the bytes before, are payloads that hold vectors: numbers hardly compress.
+    """
+
+    files: int
+    segments: int
+    events: int
+    bytes_before: int
+    bytes_after: int
+    vector_bytes: int
+    seconds: float
 
 
 class ReplayReport(NamedTuple):

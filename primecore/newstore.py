@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from primecore import lock, manifest
+from primecore._mapping import Mapping
 from primecore._segment import Segment, SegmentHeader
 from primecore.errors import DataError, InvalidArgument, StoreLocked
 from primecore.finder import segment_name
-from primecore.manifest import Manifest, SealedSegment
+from primecore.manifest import HistoryFile, Manifest, SealedSegment
+from primecore.parquet import FOLDER as HISTORY
 from primecore.segments import SegmentSizes, create_store, new_header
 from primecore.storage import Storage
 
@@ -57,7 +59,10 @@ class NewStore:
             raise StoreLocked(f"another process is making {target}", hint="wait for it") from error
         try:
             storage.make_directory(self.wal)
-            for folder in (self.wal, self.part):
+            self.history = os.path.join(self.part, HISTORY)
+            for folder in (self.wal, self.history, self.part):
+                if not storage.is_directory(folder):
+                    continue
                 for name in storage.names(folder):
                     path = os.path.join(folder, name)
                     if name != lock.NAME and storage.is_file(path):
@@ -77,7 +82,13 @@ class NewStore:
     @property
     def last_position(self) -> int:
         """Position of the last event in it."""
-        return self.segments[-1].last_position if self.segments else 0
+        return self.segments[-1].last_position if self.segments else self.known.log_position - 1
+
+    def add_history(self, file: HistoryFile, data: bytes) -> None:
+        """A history file as another store has it, before the first segment. Raises OSError."""
+        self.storage.make_directory(self.history)
+        self.storage.write(os.path.join(self.history, file.name), data)
+        self.known = self.known._replace(history=(*self.known.history, file))
 
     def grow(self, needed_bytes: int, sizes: SegmentSizes) -> Segment:
         """An empty segment behind the last one, with room for `needed_bytes` of records."""
@@ -110,12 +121,26 @@ class NewStore:
         self.segments.append(segment)
         return segment
 
+    def _first_behind_history(self) -> None:
+        last = self.known.history[-1]
+        nbytes = SegmentSizes().of(last.segment_id + 1, 4096)
+
+        def header(mapping: Mapping) -> SegmentHeader:
+            fresh = new_header(self._uuid, mapping, None, 0, bytes.fromhex(last.chain))
+            return fresh._replace(segment_id=last.segment_id + 1, base_position=last.last_position + 1)
+
+        self._create(nbytes, header)
+
     def finish(self, extra: dict[str, bytes] | None = None) -> str:
         """Bring all of it to stable storage and let it take its place; gives its UUID. `extra` files go beside it.
 
         Raises OSError.
         """
         storage = self.storage
+        if self.known.history:
+            storage.sync_directory(self.history)
+            if not self.segments:
+                self._first_behind_history()
         if self.segments:
             sealed = [
                 SealedSegment(it.segment_id, it.base_position, it.last_position, it.tail, it.chain().hex())

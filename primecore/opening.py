@@ -18,6 +18,8 @@ def open(
     fsync_interval_ms: int = config.FSYNC_INTERVAL_MS,
     embedder: object = None,
     exact_vectors: int = config.EXACT_VECTORS,
+    checkpoint_events: int = config.CHECKPOINT_EVENTS,
+    compact: bool = False,
 ) -> Prime:
     """Opens a store, making it where there is none: a directory, or ":memory:".
 
@@ -29,6 +31,9 @@ def open(
     the environment's PRIME_EMBEDDER, else what the store's vectors are of, else "hashing"; with `via_owner` it is the
     owner's that counts. From `exact_vectors` vectors on an index that is nearly always right answers for a scan that
     always is.
+    likes). `checkpoint_events` says how many events have to come before closing writes a checkpoint by itself (a large
+    store waits for more, one sixteenth of all); 0: never. With `compact`, closed segments of the log become Parquet in
+    the background (see `Prime.compact`).
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 
@@ -45,6 +50,8 @@ def open(
         embedder=embedder,
         exact_vectors=exact_vectors,
         via_owner=via_owner,
+        checkpoint_events=checkpoint_events,
+        compact=compact,
     )
     if not settings.via_owner or settings.path is None:
         return Prime(settings)

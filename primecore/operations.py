@@ -162,6 +162,16 @@ _WRITES = (
         ),
         True,
     ),
+    Operation("checkpoint", "Write the tables out, so that the next opening need not replay the log", (), True),
+    Operation(
+        "compact",
+        "Turn closed segments of the log into Parquet files",
+        (
+            Field("codec", "string", "how the files are compressed", default="zstd", choices=("zstd", "snappy")),
+            Field("gently", "boolean", "rest for as long as it works", default=False),
+        ),
+        True,
+    ),
     Operation(
         "remember",
         "Take in a fact: text, vector and links in one step, once",

@@ -24,7 +24,7 @@ from primecore.model import Receipt
 if TYPE_CHECKING:
     import socket
 
-CALLS = ("flush", "embed", "reembed", "remember", "reject")
+CALLS = ("flush", "embed", "reembed", "remember", "reject", "checkpoint", "compact")
 """Methods of `primecore.Prime` that other processes may have called here: maintenance, and writes that first look at
 what is there. Arguments and results are plain values, paths (made absolute by the sender where they are PathLike), what
 model.py defines, and JSON objects as text in bytes."""

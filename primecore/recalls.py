@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from primecore.alike import Source
 from primecore.embeds import Embeds
 from primecore.errors import InvalidArgument, ModelMismatch, ReembedUnfinished
 from primecore.model import Hit
-from primecore.projections.recall import Filters, How, Weights
+from primecore.projections.recall import Filters, How, Recall, Weights
 from primecore.projections.vectors import float32
 from primecore.projections.words import Query, parse_query
 from primecore.searches import MAX_QUERY_WORDS, Time, checked_name, checked_time
@@ -63,53 +64,91 @@ class Recalls(Embeds):
         ['node:person:alice']
         """
         self._engine.check()
-        if query is None and vector is None:
-            raise InvalidArgument("recall: expected a query, a vector or both")
-        checked_name(query, "query")
-        if not 1 <= check_count(k, "k") <= MAX_HITS:
-            raise InvalidArgument(f"k: expected an integer from 1 to {MAX_HITS:,}, found {k:,}")
-        if check_count(depth, "depth") > FARTHEST:
-            raise InvalidArgument(f"depth: expected an integer from 0 to {FARTHEST}, found {depth:,}")
-        filters = Filters(
-            checked_name(type, "type"),
-            checked_name(domain, "domain"),
-            checked_name(label, "label"),
-            checked_name(conversation, "conversation"),
-            checked_time(since, "since"),
-            checked_time(until, "until"),
-            checked_time(valid_at, "valid_at"),
-        )
-        how = _how(weights, depth, floor, min_score, diversity, half_life_days, importance)
-        if self._vectors.awaiting:
-            raise ReembedUnfinished(
-                f"{self._vectors.awaiting:,} texts wait for vectors of {self._vectors.model}: no answer would be whole",
-                hint="`prime reembed` goes on where it was broken off",
-            )
-        asked = Query([], []) if query is None else parse_query(query)
-        if len(asked.clauses) > MAX_QUERY_WORDS:
-            raise InvalidArgument(f"query: expected at most {MAX_QUERY_WORDS:,} words, found {len(asked.clauses):,}")
-        if how.weights.words == 0.0:
-            asked = Query([], [])
-        numbers = self._meant(query, vector) if how.weights.vector > 0.0 else None
-        if numbers is None and not asked.clauses:
-            return []
-        view = self._engine.views.recall
-        return self._engine.untorn_look(lambda: view.best(asked, numbers, k, filters, how))
+        question = Question(
+            query, vector, k, depth, type, domain, label, conversation, since, until, valid_at, weights, floor,
+            min_score, diversity, half_life_days, importance,
+        )  # fmt: skip
+        views = self._engine.views
+        source = Source(self._vectors, self._embedded, self._engine.untorn_look)
+        return recalled(question, source, views.recall, self._engine.settings.embedder is None)
 
-    def _meant(self, query: str | None, vector: Any) -> Any:
-        # The vector of a question; None where words alone must do.
-        if self._vectors.dimensions == 0:
-            return None
-        if vector is not None:
-            return float32(vector)
-        if query is None or not query.strip():
-            return None
-        try:
-            return self._embedded([query])[0]
-        except ModelMismatch:
-            if self._vectors.model is None and self._engine.settings.embedder is None:
-                return None  # vectors of the caller's own: no text can be compared with them
-            raise
+
+class Question(NamedTuple):
+    """What `Prime.recall` is asked, as it was given."""
+
+    query: str | None
+    vector: Any
+    k: int
+    depth: int
+    type: str | None
+    domain: str | None
+    label: str | None
+    conversation: str | None
+    since: Time | None
+    until: Time | None
+    valid_at: Time | None
+    weights: Mapping[str, float] | None
+    floor: float
+    min_score: float
+    diversity: float | None
+    half_life_days: float | None
+    importance: str | None
+
+
+def recalled(it: Question, source: Source, view: Recall, any_model: bool) -> list[Hit]:
+    """The answer of `view`, and of the vectors of `source`. See `Prime.recall`.
+
+    With `any_model` nobody said which embedder is at hand: then vectors of no known model are left out for a text.
+    """
+    query, vectors = it.query, source.vectors
+    if query is None and it.vector is None:
+        raise InvalidArgument("recall: expected a query, a vector or both")
+    checked_name(query, "query")
+    if not 1 <= check_count(it.k, "k") <= MAX_HITS:
+        raise InvalidArgument(f"k: expected an integer from 1 to {MAX_HITS:,}, found {it.k:,}")
+    if check_count(it.depth, "depth") > FARTHEST:
+        raise InvalidArgument(f"depth: expected an integer from 0 to {FARTHEST}, found {it.depth:,}")
+    filters = Filters(
+        checked_name(it.type, "type"),
+        checked_name(it.domain, "domain"),
+        checked_name(it.label, "label"),
+        checked_name(it.conversation, "conversation"),
+        checked_time(it.since, "since"),
+        checked_time(it.until, "until"),
+        checked_time(it.valid_at, "valid_at"),
+    )
+    how = _how(it.weights, it.depth, it.floor, it.min_score, it.diversity, it.half_life_days, it.importance)
+    if vectors.awaiting:
+        raise ReembedUnfinished(
+            f"{vectors.awaiting:,} texts wait for vectors of {vectors.model}: no answer would be whole",
+            hint="`prime reembed` goes on where it was broken off",
+        )
+    asked = Query([], []) if query is None else parse_query(query)
+    if len(asked.clauses) > MAX_QUERY_WORDS:
+        raise InvalidArgument(f"query: expected at most {MAX_QUERY_WORDS:,} words, found {len(asked.clauses):,}")
+    if how.weights.words == 0.0:
+        asked = Query([], [])
+    numbers = _meant(source, query, it.vector, any_model) if how.weights.vector > 0.0 else None
+    if numbers is None and not asked.clauses:
+        return []
+    found: list[Hit] = source.look(lambda: view.best(asked, numbers, it.k, filters, how))
+    return found
+
+
+def _meant(source: Source, query: str | None, vector: Any, any_model: bool) -> Any:
+    # The vector of a question; None where words alone must do.
+    if source.vectors.dimensions == 0:
+        return None
+    if vector is not None:
+        return float32(vector)
+    if query is None or not query.strip():
+        return None
+    try:
+        return source.embedded([query])[0]
+    except ModelMismatch:
+        if source.vectors.model is None and any_model:
+            return None  # vectors of the caller's own: no text can be compared with them
+        raise
 
 
 def _how(

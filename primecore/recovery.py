@@ -60,14 +60,19 @@ def describe(end: Ending | None, events: int) -> RecoveryReport | None:
 
 
 def recover(
-    storage: Storage, directory: str, known: Manifest, written: bool, announce: Callable[[], object]
+    storage: Storage,
+    directory: str,
+    known: Manifest,
+    written: bool,
+    announce: Callable[[], object],
+    trusted_position: int = 0,
 ) -> tuple[Finder, RecoveryReport | None]:
     """Find the end for a writer, set aside what lies behind it, and bring the rest to stable storage.
 
     `announce` is called before the first change. Raises CorruptLog (nothing was changed) and OSError.
     """
     wal = os.path.join(directory, "wal")
-    finder = Finder(storage, directory, known, writable=True, written=written)
+    finder = Finder(storage, directory, known, writable=True, written=written, trusted_position=trusted_position)
     found = finder.find()
     if found.end and found.end.damaged:
         raise refusal(found)
@@ -77,7 +82,7 @@ def recover(
     if last.mapping.nbytes < last.header.segment_bytes:
         storage.extend(os.path.join(wal, segment_name(last.base_position)), last.header.segment_bytes)
         del last, found
-        finder = Finder(storage, directory, known, writable=True, written=written)
+        finder = Finder(storage, directory, known, writable=True, written=written, trusted_position=trusted_position)
         finder.find()
     if finder.clean and report is None:
         # Not clean any more from the first append on. Synced, since power loss may keep a record and lose this.

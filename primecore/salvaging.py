@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from primecore import _audit, manifest
+from primecore import _audit, manifest, parquet
 from primecore._crc32c import crc32c
 from primecore._facts import moment
 from primecore._mapping import Mapping
@@ -69,6 +69,8 @@ class Wreck:
         else:
             check_from_first(self.known, directory)
         names = [name for name in storage.names(self.wal) if name.endswith(".wal") and name[:20].isdecimal()]
+        if self.known is not None:  # what became history may have left its segments behind
+            names = [name for name in names if int(name[:20]) >= self.known.log_position]
         self.names = names
         self.sizes = {name: storage.identity(os.path.join(self.wal, name))[1] for name in names}
         self.sealed = {it.base_position: it for it in (self.known.segments if self.known else ())}
@@ -140,6 +142,9 @@ class Wreck:
     def pieces(self) -> Iterator[Run | LostRange]:
         """What holds and what is lost, gapless from position 1."""
         position = 1
+        for piece in self._history():
+            yield piece
+            position = piece.last_position + 1
         for number, name in enumerate(self.names):
             path, found = os.path.join(self.wal, name), self.opened[name]
             if isinstance(found, Segment) and found.header.store_uuid.hex() not in (self.uuid, bytes(16).hex()):
@@ -161,6 +166,20 @@ class Wreck:
         last = max(self.promised, *(it.last_position for it in self.sealed.values()), 0)
         if position <= last:
             yield self._gap(position, last)
+
+    def _history(self) -> Iterator[Run | LostRange]:
+        """What the history files hold, as records. A file that does not prove itself is lost whole, and stays there."""
+        files = self.known.history if self.known is not None else parquet.told(self.storage, self.directory, self.uuid)
+        for file in files:
+            path = parquet.path_of(self.directory, file.name)
+            reason = parquet.verify(self.storage, self.directory, file)
+            if reason:
+                yield LostRange(file.base_position, file.last_position, path, 0, reason, 0)
+                continue
+            for rows in parquet.groups(self.storage, self.directory, file):
+                segment = _audit.segment_of(rows)
+                segment.walk()
+                yield Run(segment, HEADER_BYTES, segment.tail, rows.first, rows.last, False)
 
     def _gap(self, first: int, last: int) -> LostRange:
         return LostRange(first, last, self.wal, 0, "the segment that held it is missing or of no use", 0)

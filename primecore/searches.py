@@ -8,7 +8,7 @@ from primecore import codec
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
 from primecore.model import Hit
-from primecore.projections.words import Filters, parse_query
+from primecore.projections.words import Filters, Query, parse_query
 from primecore.writes import check_count
 
 MAX_HITS = 10_000
@@ -50,24 +50,41 @@ class Searches:
         [('node:person:alice', 'Alice')]
         """
         self._engine.check()
-        if not isinstance(query, str):
-            raise InvalidArgument(f"query: expected text, found {query!r}")
-        if not 1 <= check_count(k, "k") <= MAX_HITS:
-            raise InvalidArgument(f"k: expected an integer from 1 to {MAX_HITS:,}, found {k:,}")
-        filters = Filters(
-            checked_name(type, "type"),
-            checked_name(domain, "domain"),
-            checked_name(label, "label"),
-            checked_time(created_since, "created_since"),
-            checked_time(created_until, "created_until"),
-            checked_time(since, "since"),
-            checked_time(until, "until"),
-        )
-        asked = parse_query(query, stem)
-        if len(asked.clauses) > MAX_QUERY_WORDS:
-            raise InvalidArgument(f"query: expected at most {MAX_QUERY_WORDS:,} words, found {len(asked.clauses):,}")
+        asked, filters = prepared(query, k, type, domain, label, since, until, created_since, created_until, stem)
         words = self._engine.views.words
         return self._engine.untorn_look(lambda: words.search(asked, k, filters, explain))
+
+
+def prepared(
+    query: str,
+    k: int,
+    type: str | None,
+    domain: str | None,
+    label: str | None,
+    since: Time | None,
+    until: Time | None,
+    created_since: Time | None,
+    created_until: Time | None,
+    stem: bool,
+) -> tuple[Query, Filters]:
+    """What a view of words is asked, all of it checked. Raises InvalidArgument."""
+    if not isinstance(query, str):
+        raise InvalidArgument(f"query: expected text, found {query!r}")
+    if not 1 <= check_count(k, "k") <= MAX_HITS:
+        raise InvalidArgument(f"k: expected an integer from 1 to {MAX_HITS:,}, found {k:,}")
+    filters = Filters(
+        checked_name(type, "type"),
+        checked_name(domain, "domain"),
+        checked_name(label, "label"),
+        checked_time(created_since, "created_since"),
+        checked_time(created_until, "created_until"),
+        checked_time(since, "since"),
+        checked_time(until, "until"),
+    )
+    asked = parse_query(query, stem)
+    if len(asked.clauses) > MAX_QUERY_WORDS:
+        raise InvalidArgument(f"query: expected at most {MAX_QUERY_WORDS:,} words, found {len(asked.clauses):,}")
+    return asked, filters
 
 
 def checked_name(name: str | None, field: str) -> str | None:

@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from primecore import _wal_control as control
@@ -118,6 +118,7 @@ class FileSegments:
         self._written = written
         self._populate = populate
         self._spare_lock = threading.Lock()
+        self._manifest_lock = threading.Lock()
         self._spare: tuple[str, Mapping] | None = None
         self._helper = threading.Thread(target=self._help, name="prime-log-helper", daemon=True)
         self._closed = False
@@ -235,7 +236,7 @@ class FileSegments:
 
     def _unlisted(self) -> list[SealedSegment]:
         # What a segment's end looks like stands in the header of its successor.
-        listed = self.manifest.segments[-1].segment_id if self.manifest.segments else 0
+        listed = self.manifest.last_segment_id
         known, synced = self.wal.segment_list, self.wal.synced_segments
         # One without events was replaced under its name, unless it is the last. Only what is on stable storage whole is
         # listed: a successor may be there long before that.
@@ -253,7 +254,22 @@ class FileSegments:
             if durable and segment.segment_id > listed and successor.segment_id == segment.segment_id + 1
         ]
 
+    def change_manifest(self, change: Callable[[Manifest], Manifest]) -> None:
+        """Replace the manifest by a changed one, beside the helper thread. Raises OSError: the old one still holds."""
+        with self._manifest_lock:
+            known = change(self.manifest)
+            manifest.store(self.storage, self.directory, known)
+            self.manifest = known
+
+    def seal(self) -> None:
+        """List what is sealed and on stable storage, now. Raises OSError."""
+        self._seal()
+
     def _seal(self) -> None:
+        with self._manifest_lock:
+            self._list_sealed()
+
+    def _list_sealed(self) -> None:
         known = self.manifest._replace(
             segments=self.manifest.segments + tuple(self._unlisted()), durable_position=self.wal.durable_position
         )

@@ -22,6 +22,8 @@ from primecore.ingest import Progress
 from primecore.memories import Memories
 from primecore.model import (
     BackupReport,
+    CheckpointReport,
+    CompactionReport,
     CrossDomain,
     Diagnosis,
     DistantNeighbor,
@@ -29,6 +31,7 @@ from primecore.model import (
     Edge,
     Event,
     Node,
+    OpeningReport,
     Path,
     ReplayReport,
     Stats,
@@ -39,6 +42,8 @@ from primecore.owner import Listener
 from primecore.past.verbs import PastVerbs
 from primecore.projections.base import Projection
 from primecore.searches import Searches
+from primecore.segments import SegmentSizes
+from primecore.storage import Storage
 from primecore.writes import check_count
 
 MAX_SUBGRAPH_NODES = 100_000
@@ -48,16 +53,22 @@ MAX_JSON_NEIGHBORS = 1_000_000
 class Prime(Memories, PastVerbs, Searches):
     """An open store. Safe to use from many threads. Close it, or use it in a `with` block."""
 
-    def __init__(self, settings: config.Settings, progress: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: config.Settings,
+        progress: Callable[[int], None] | None = None,
+        storage: Storage | None = None,
+        sizes: SegmentSizes | None = None,
+    ) -> None:
         self._pid = os.getpid()
         self._changing = threading.RLock()
         self._closed = False
         self._follower: Follower | None = None
         self._listener: Listener | None = None
-        self._use(Engine(settings, progress))
+        self._use(Engine(settings, progress, storage, sizes))
         if settings.read_only:
             self._follower = Follower(self._engine, self._read_anew)
-        elif settings.path is not None:
+        elif settings.path is not None and storage is None:
             self._listener = Listener(str(settings.path), self)
 
     def _use(self, engine: Engine) -> None:
@@ -77,7 +88,7 @@ class Prime(Memories, PastVerbs, Searches):
             if self._closed or self._engine is not old:
                 new.close()
             else:
-                self._replace(new, old, False)
+                self._replace(new, old, new.continues(old))
 
     # Life.
 
@@ -126,6 +137,41 @@ class Prime(Memories, PastVerbs, Searches):
     def recovery(self) -> Any:
         """What opening found to mend, or None."""
         return self._engine.log.recovery
+
+    @property
+    def opening(self) -> OpeningReport:
+        """How the store came up: from a checkpoint, by replaying the log, or from both."""
+        return self._engine.opening
+
+    def checkpoint(self) -> CheckpointReport:
+        """Writes all tables to a file, so that the next opening maps them back instead of replaying the log.
+
+        Writers wait while the tables are copied, readers do not. Happens by itself, too (see `open`). Raises
+        InvalidArgument for a store that is in memory, read-only or empty; DiskFull, StorageFailure: then all is as
+        before.
+
+        >>> with primecore.open(path) as prime:
+        ...     prime.add_node("person", {"name": "Alice"}, id="alice")
+        ...     prime.checkpoint().position
+        'node:person:alice'
+        1
+        """
+        return self._engine.checkpoint()
+
+    def compact(self, *, codec: str = "zstd", gently: bool = False) -> CompactionReport:
+        """Turns the closed segments of the log into Parquet files in `history/`, in about a fifth of the room.
+
+        `codec` is "zstd" or "snappy"; `gently` rests for as long as it works. Nothing else changes: history, events
+        and replay read on from there. Crashes at any point lose nothing. The segment that takes appends stays. Raises
+        InvalidArgument, CorruptLog, DiskFull, StorageFailure.
+
+        >>> with primecore.open(path) as prime:
+        ...     prime.add_node("person", {"name": "Alice"}, id="alice")
+        ...     prime.compact().segments
+        'node:person:alice'
+        0
+        """
+        return self._engine.compact(codec, gently)
 
     def flush(self, timeout: float | None = None) -> int:
         """Waits until all that was appended is on stable storage, at most `timeout` seconds.
@@ -347,6 +393,9 @@ class Prime(Memories, PastVerbs, Searches):
             cross_domain_edges=views.cross_domain.total,
             wal_bytes=log.wal_bytes,
             wal_segments=log.segments,
+            history_bytes=log.history_bytes,
+            history_files=log.history_files,
+            checkpoint_position=self._engine.keeper.position,
             memory_bytes=memory,
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,

@@ -31,6 +31,8 @@ PROMISED = {
     "mcp_face": ["nothing", "prime_neighbors", "neighbors_p50_ratio"],
     "vectors": ["small", "large"],
     "growth": ["curve"],
+    "checkpoint": ["replay", "checkpoint", "open_ratio", "query_ms_checkpoint", "query_ms_python_sqlite3"],
+    "compaction": ["sizes", "neighbors_ns"],
     "append": ["append_interval_ns_p50", "append_many_100_events_per_second", "durable_8_threads_events_per_second"],
 }
 

@@ -31,11 +31,10 @@ MEASURED = {
     "digest",
     "live_digest",
 }
-MEASURED |= {"score", "parts"}
 MEASURED |= {"path", "source", "report", "store_uuid", "source_uuid", "bytes", "copied_bytes", "bytes_per_second"}
 MEASURED |= {"replayed_digest", "durable_position", "message"}
 MEASURED |= {"wal_bytes", "wal_segments", "memory_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms"}
-MEASURED |= {"file", "content", "markdown"}
+MEASURED |= {"file", "content", "markdown", "score", "parts", "paused_ms"}
 MEASURED |= {"machine", "core", "filesystem", "in_memory", "noise_before", "noise_after", "quiet", "prime", "value"}
 MEASURED |= {"times", "verdict"}
 

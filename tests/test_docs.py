@@ -57,7 +57,7 @@ def test_the_changelog_knows_this_version():
 def test_what_is_said_to_be_missing_is_missing():
     """When one of these is built, the README is to be told."""
     missing = section(README, "What is not there yet")
-    methods = {"compact", "checkpoint"}
+    methods = {"erase", "replicate"}
     assert methods <= set(names(missing))
     assert not [name for name in methods if hasattr(primecore.Prime, name)]
     commands = set(command_line.list_commands(click.Context(command_line)))

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -47,12 +48,12 @@ def team() -> primecore.Prime:
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_examples_in_docstrings_run(name: str):
+def test_examples_in_docstrings_run(name: str, tmp_path: Path):
     shown: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     with team() as prime:
         test = EXAMPLES[name]
-        test.globs |= {"primecore": primecore, "prime": prime}
+        test.globs |= {"primecore": primecore, "prime": prime, "path": tmp_path / "store"}
         result = runner.run(test, out=shown.append)
     assert result.attempted and not result.failed, "".join(shown)
 

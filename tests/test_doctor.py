@@ -187,7 +187,7 @@ def test_what_only_an_open_store_knows(tmp_path: Path):
         found = {it.name: it for it in prime.doctor().symptoms if it.status == "wrong"}
         assert set(found) == {"projection"} and "cannot count" in found["projection"].message
     with primecore.open(":memory:") as prime:
-        assert {it.name for it in prime.doctor().symptoms} == {"recovery", "durability", "projections"}
+        assert {it.name for it in prime.doctor().symptoms} == {"opening", "recovery", "durability", "projections"}
 
 
 def test_what_the_system_refuses_is_a_symptom_too(store: Path, monkeypatch: pytest.MonkeyPatch):

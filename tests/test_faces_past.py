@@ -14,8 +14,11 @@ from primecore.faces.http import graph, routes
 from primecore.faces.mcp import tools
 
 ALICE, BOB, EDGE = "node:person:alice", "node:person:bob", "edge:1"
-THEN = 5
+THEN = 8
 GIVEN = {"id": ALICE, "ids": [ALICE], "entity": ALICE, "from": ALICE, "to": BOB, "source": ALICE, "target": BOB}
+GIVEN |= {"query": "Alice"}
+ASKED_TOO = {"similar": {"id": ALICE}, "/vectors/search": {"id": ALICE}}
+ASKED_TOO |= {"recall": {"query": "Alice"}, "/recall": {"query": "Alice"}}
 # What a process says of itself, and not of its past.
 OWN = {"memory_bytes", "wal_bytes", "projections", "oldest_unsynced_ms", "worst_unsynced_ms", "durable_position"}
 ROUTES = [route for route in routes.table() if any(field is asking.AT or field.name == "at" for field in route.fields)]
@@ -27,12 +30,17 @@ def fill(prime: primecore.Prime) -> None:
     prime.add_edge(ALICE, BOB, "knows", id="1", timestamp="2025-01-03T00:00:00Z")
     prime.add_node("person", {"name": "Carol"}, id="carol", timestamp="2025-01-04T00:00:00Z")
     prime.add_edge(ALICE, "node:person:carol", "knows", id="2", timestamp="2025-01-05T00:00:00Z")
+    space = {"dimensions": 2, "model": None}
+    prime.append("prime.space.defined", "space:default", space, timestamp="2025-01-06T00:00:00Z")
+    prime.embed(ALICE, [1.0, 2.0], timestamp="2025-01-07T00:00:00Z")
+    prime.embed(BOB, [2.0, 1.0], timestamp="2025-01-08T00:00:00Z")
 
 
 def go_on(prime: primecore.Prime) -> None:
     prime.update_node(ALICE, {"name": "Alicia", "more": 1}, timestamp="2025-02-01T00:00:00Z")
     prime.update_edge(EDGE, weight=0.5, timestamp="2025-02-02T00:00:00Z")
     prime.delete_node("node:person:carol", timestamp="2025-02-03T00:00:00Z")
+    prime.embed(BOB, [1.0, 1.0], timestamp="2025-02-03T00:00:00Z")
     prime.add_node("place", {"name": "Ulm"}, id="ulm", domain="c", timestamp="2025-02-04T00:00:00Z")
 
 
@@ -65,6 +73,7 @@ def test_every_route_answers_as_it_was(at: str) -> None:
                 path = path.replace("{id}", EDGE if path.startswith("/edges/") else ALICE)
                 outer = {"source": "from", "target": "to"} if path == "/shortest-path" else {}
                 given = {outer.get(name, name): GIVEN[outer.get(name, name)] for name, it in fields if it.required}
+                given.update(ASKED_TOO.get(path, {}))
 
                 def ask(client: Any, method: str = method, path: str = path, given: Any = given, **more: Any) -> Any:
                     how = {"params": {**given, **more}} if method == "GET" else {"json": {**given, **more}}
@@ -85,6 +94,7 @@ def test_every_tool_answers_as_it_was() -> None:
             if not asking.has_past(tool.operation) or "at" not in {field.name for field in tool.fields}:
                 continue
             given = {it.name: GIVEN[it.name] for it in tool.fields if it.required}
+            given.update(ASKED_TOO.get(tool.operation.name, {}))
             if tool.operation.name == "edge":
                 given = {"id": EDGE}
             found = [

@@ -8,7 +8,7 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import TEXT, Settings, open_store, option
+from primecore.cli.options import TEXT, Settings, as_of, at_option, open_store, option
 from primecore.cli.render import Column
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ EXAMPLES = ['prime query recall "who works on auth?"', "prime query recall alice
 @option("recall", "half_life_days", metavar="DAYS")
 @option("recall", "importance", metavar="PROPERTY")
 @click.option("--explain", is_flag=True, help="Show what each part adds to the score, and the edges that brought it.")
+@at_option
 @click.pass_obj
-def command(settings: Settings, /, query: str, explain: bool, **how: Any) -> None:
+def command(settings: Settings, /, query: str, explain: bool, when: int | str | None, **how: Any) -> None:
     """Find what is known about a question, the best first.
 
     Words, vectors and edges all count: what is joined to a hit may be one, too.
@@ -42,8 +43,9 @@ def command(settings: Settings, /, query: str, explain: bool, **how: Any) -> Non
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
-        hits = prime.recall(query, **how)
-        document = shapes.recall(query, prime.position, hits)
+        asked = as_of(prime, when)
+        hits = asked.recall(query, **how)
+        document = shapes.recall(query, asked.position, hits)
     people = render.for_people()
     columns = [Column("score", "word" if people else "number"), Column("id", "id"), Column("text", "text")]
     if explain:

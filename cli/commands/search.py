@@ -8,7 +8,7 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import TEXT, Settings, open_store, option
+from primecore.cli.options import TEXT, Settings, as_of, at_option, open_store, option
 from primecore.cli.render import Column
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ EXAMPLES = ["prime query search alice", "prime query search 'auth* alice' --type
 @option("search", "created_until", metavar="TIME")
 @option("search", "stem")
 @option("search", "explain", help="Show what each word adds to the score.")
+@at_option
 @click.pass_obj
-def command(settings: Settings, /, query: str, explain: bool, **how: Any) -> None:
+def command(settings: Settings, /, query: str, explain: bool, when: int | str | None, **how: Any) -> None:
     """Find nodes and texts by their words, the best first.
 
     One word is enough. Words in "quotes" must stand side by side, and auth* is
@@ -39,8 +40,9 @@ def command(settings: Settings, /, query: str, explain: bool, **how: Any) -> Non
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
-        hits = prime.search(query, explain=True, **how)
-        document = shapes.search(query, prime.position, hits)
+        asked = as_of(prime, when)
+        hits = asked.search(query, explain=True, **how)
+        document = shapes.search(query, asked.position, hits)
     people = render.for_people()
     columns = [Column("score", "word" if people else "number"), Column("id", "id"), Column("snippet", "text")]
     if explain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from primecore import transfer
 from primecore.errors import InvalidArgument
@@ -16,6 +16,7 @@ from primecore.past.point import Point, When, point_at
 from primecore.past.reader import PastReader
 from primecore.past.subscription import Subscription
 from primecore.past.view import View
+from primecore.projections.vectors import VectorIndex
 from primecore.transfer import Writable
 from primecore.writes import Time, Writes, check_count
 
@@ -26,6 +27,7 @@ class PastVerbs(Writes):
     if TYPE_CHECKING:  # what the whole store offers beside these
 
         def stats(self) -> Stats: ...
+        def _embedded_as(self, past: VectorIndex, texts: list[str]) -> list[Any]: ...
 
     def at(self, when: When | None = None, *, position: int | None = None, valid_at: Time | None = None) -> View:
         """The store as it was: a view with the same reads.
@@ -46,7 +48,7 @@ class PastVerbs(Writes):
             if when is not None:
                 raise InvalidArgument("at: expected a point or a position, found both")
             when = check_count(position, "position")
-        return View(self._engine, self.stats, when, valid_at)
+        return View(self._engine, self.stats, self._embedded_as, when, valid_at)
 
     def diff(self, first: When, second: When | None = None) -> Diff:
         """The net effect between two points (positions or times); the second is now where none is given.

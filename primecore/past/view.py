@@ -7,20 +7,37 @@ edges, domains, counts) comes from a fold of the log up to the point, made when 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from primecore import codec
 from primecore._facts import moment
 from primecore._reads import Neighbors
+from primecore.alike import Source, alike
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
-from primecore.model import CrossDomain, DistantNeighbor, Domain, Edge, Event, Node, Path, Provenance, Stats, Subgraph
+from primecore.model import (
+    CrossDomain,
+    DistantNeighbor,
+    Domain,
+    Edge,
+    Event,
+    Hit,
+    Node,
+    Path,
+    Provenance,
+    Stats,
+    Subgraph,
+)
 from primecore.past import walks, why
 from primecore.past.point import Point, When, point_at
 from primecore.past.reader import PastReader, behind
 from primecore.projections.runner import Views
+from primecore.projections.vectors import Filters, VectorIndex
+from primecore.recalls import FLOOR, Question, recalled
+from primecore.searches import prepared
 from primecore.writes import check_count
 
 MAX_SUBGRAPH_NODES = 100_000
@@ -33,9 +50,17 @@ class View:
     `position` is that of the last event it shows. With `valid_at` it has no edge that does not hold at that moment.
     """
 
-    def __init__(self, engine: Engine, now: Callable[[], Stats], when: When | None, valid_at: Time | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        now: Callable[[], Stats],
+        embedded: Callable[[VectorIndex, list[str]], list[Any]],
+        when: When | None,
+        valid_at: Time | None,
+    ) -> None:
         engine.check()
         self._engine = engine
+        self._embedded = embedded
         self._now = now
         valid = None if valid_at is None else moment(codec.encode_time(valid_at, "valid_at"))
         point = point_at(when, engine.position, engine.views.graph.history, engine.events.read)
@@ -162,6 +187,88 @@ class View:
                 raise InvalidArgument("max_depth: a weighted path has no bound on its edges")
             check_count(max_depth, "max_depth")
         return walks.shortest_path(self.reader, source, target, weighted, direction, relation, max_depth)
+
+    def similar(
+        self,
+        query: Any = None,
+        k: int = 10,
+        *,
+        id: str | None = None,
+        text: str | None = None,
+        vector: Any = None,
+        type: str | None = None,
+        domain: str | None = None,
+        label: str | None = None,
+        prefix: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        min_score: float | None = None,
+    ) -> list[Hit]:
+        """What was most alike among the vectors of then, as `Prime.similar`. Folds the log up to the point at first.
+
+        A text is embedded by the model of then, where that can be found by its name.
+        """
+        vectors = self._fold().vectors
+        filters = Filters(type, domain, label, prefix, properties, metadata)
+        source = Source(vectors, lambda texts: self._embedded(vectors, texts), lambda look: look())
+        return alike(source, (query, id, text, vector), k, min_score, filters)
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        type: str | None = None,
+        domain: str | None = None,
+        label: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        created_since: Time | None = None,
+        created_until: Time | None = None,
+        stem: bool = False,
+        explain: bool = False,
+    ) -> list[Hit]:
+        """The nodes and texts of then that fit some words best, as `Prime.search`.
+
+        Folds the log up to the point at first, and builds an index of its words.
+        """
+        asked, filters = prepared(query, k, type, domain, label, since, until, created_since, created_until, stem)
+        words = self._fold().words
+        return self._engine.untorn_look(lambda: words.search(asked, k, filters, explain))
+
+    def recall(
+        self,
+        query: str | None = None,
+        *,
+        vector: Any = None,
+        k: int = 10,
+        depth: int = 1,
+        type: str | None = None,
+        domain: str | None = None,
+        label: str | None = None,
+        conversation: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        valid_at: Time | None = None,
+        weights: Mapping[str, float] | None = None,
+        floor: float = FLOOR,
+        min_score: float = 0.0,
+        diversity: float | None = None,
+        half_life_days: float | None = None,
+        importance: str | None = None,
+    ) -> list[Hit]:
+        """What `Prime.recall` would have answered. Folds the log up to the point at first, and indexes its words.
+
+        `valid_at` is that of the view where none is given.
+        """
+        views = self._fold()
+        question = Question(
+            query, vector, k, depth, type, domain, label, conversation, since, until,
+            self.valid_at if valid_at is None else valid_at, weights, floor, min_score, diversity, half_life_days,
+            importance,
+        )  # fmt: skip
+        source = Source(views.vectors, lambda texts: self._embedded(views.vectors, texts), self._engine.untorn_look)
+        return recalled(question, source, views.recall, self._engine.settings.embedder is None)
 
     def history(self, id: str, *, limit: int | None = None, after: int | None = None) -> Iterator[Event]:
         """The events of an entity that the view shows, oldest first, behind position `after`."""

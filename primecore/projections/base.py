@@ -14,6 +14,10 @@ class Projection(ABC):
     `apply` hears of every event once and in order, first of those in the log already, on a background thread. If it
     raises, the projection is parked where it stands; the log and the others go on.
 
+    One that also has `save() -> bytes` and `restore(data: bytes)` joins the store's checkpoints: after opening, it is
+    given back what it saved and goes on from there. Raise `version` when what it saves changes: then it begins anew
+    from the log.
+
     >>> class Mentions(Projection):
     ...     name = "mentions"
     ...     def __init__(self):

@@ -67,17 +67,34 @@ class Deferred:
         self.projection = projection
         self.position = 0
         self.error: BaseException | None = None
+        self._whole = threading.Lock()  # held while an event is taken in: what is saved has seen all of it or nothing
+
+    def restore(self, version: int, position: int, data: bytes, last: int) -> None:
+        """Go on from what an earlier process saved, if that fits. Raises what the projection's `restore` raises."""
+        give_back = getattr(self.projection, "restore", None)
+        if callable(give_back) and version == self.projection.version and position <= last:
+            give_back(data)
+            self.position = position
+
+    def save(self) -> tuple[int, int, bytes] | None:
+        """(version, position, bytes) of what it holds; None where it does not say, or is parked."""
+        save = getattr(self.projection, "save", None)
+        if not callable(save) or self.error is not None:
+            return None
+        with self._whole:
+            return self.projection.version, self.position, bytes(save())
 
     def feed(self, read: Callable[[int], Event], until: int, stopped: Callable[[], bool]) -> None:
         """Takes in the events up to `until`, or up to where it raises, or until `stopped()`."""
         while self.position < until and self.error is None and not stopped():
-            try:
-                self.projection.apply(read(self.position + 1))
-            except BaseException as error:
-                # What a user's class raises, an exit too, is its own affair: it is parked and shown.
-                self.error = error
-                return
-            self.position += 1
+            with self._whole:
+                try:
+                    self.projection.apply(read(self.position + 1))
+                except BaseException as error:
+                    # What a user's class raises, an exit too, is its own affair: it is parked and shown.
+                    self.error = error
+                    return
+                self.position += 1
 
 
 class Runner:
@@ -87,6 +104,7 @@ class Runner:
         self._applied = applied
         self._read = read
         self._deferred: dict[str, Deferred] = {}
+        self.saved: dict[str, tuple[int, int, bytes]] = {}  # from the checkpoint, for those who register again
         self._wake = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -102,7 +120,10 @@ class Runner:
         with self._wake:
             if name in self._deferred:
                 raise InvalidArgument(f"projection: the name {name!r} is taken", hint="give it a name of its own")
-            self._deferred[name] = Deferred(projection)
+            deferred = Deferred(projection)
+            if name in self.saved:
+                deferred.restore(*self.saved[name], self._applied())
+            self._deferred[name] = deferred
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="prime-projections", daemon=True)
                 self._thread.start()
@@ -147,6 +168,19 @@ class Runner:
             if self._deferred and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="prime-projections", daemon=True)
                 self._thread.start()
+    def save(self) -> dict[str, tuple[int, int, bytes]]:
+        """What the projections save, by name; of those that are not registered now, what they saved before.
+
+        Raises what a projection's `save` raises.
+        """
+        with self._wake:
+            registered = list(self._deferred.items())
+        saved = dict(self.saved)
+        for name, deferred in registered:
+            state = deferred.save()
+            if state is not None:
+                saved[name] = state
+        return saved
 
     def positions(self) -> dict[str, int]:
         """How far each has come."""

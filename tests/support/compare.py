@@ -27,8 +27,7 @@ def assert_same(prime: Any, fold: Fold) -> None:
     assert_same_edges(prime, fold)
     assert_same_neighbors(prime, fold)
     assert_same_domains(prime, fold)
-    if hasattr(prime, "similar"):  # the present, which alone holds vectors
-        assert_same_vectors(prime, fold)
+    assert_same_vectors(prime, fold)
     assert_same_history(prime, fold)
     assert_same_log(prime, fold)
 

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from primecore.errors import InvalidArgument
+from primecore.errors import PrimeError
 from support import views
 from support.compare import (
     assert_fields,
@@ -106,7 +106,7 @@ def assert_same_reads(view: Any, other: Any, rng: random.Random) -> None:
             try:
                 found = getattr(store, name)(*args, **kwargs)
                 answers.append(list(found) if name in ("neighbors", "history", "events") else found)
-            except InvalidArgument as error:
+            except PrimeError as error:
                 answers.append(str(error))
         assert answers[0] == answers[1], (name, args, kwargs, answers)
 
@@ -125,6 +125,14 @@ def assert_same_reads(view: Any, other: Any, rng: random.Random) -> None:
         both("edges", source=one, target=two)
         both("history", one, limit=rng.choice((None, 1)), after=rng.choice((None, 3)))
     live = other.nodes()
+    words = sorted({word for node in live for word in str(node.properties).split()})
+    texts = [event.payload.get("text") for event in other.events(event_type="prime.vector.stored")]
+    for _ in range(4):
+        both("search", rng.choice([*words, "a", "no such word"]), rng.choice((1, 100)), explain=True)
+        both("search", str(rng.choice([*texts, "x"])), 100, type=rng.choice([None, "t"]), stem=True)
+        both("recall", rng.choice([*words, "what it says"]), k=30, depth=rng.randrange(3), floor=0.0)
+        both("similar", id=rng.choice(ids).removeprefix("vec:"), k=rng.choice((1, 100)))
+        both("similar", id=rng.choice([*(node.id for node in live), "x", "memory:1"]), k=100)
     both("nodes", label=rng.choice([None, "a", "b"]), after=rng.choice(live).id if live else None, limit=2)
     edges = other.edges()
     if edges:
