@@ -42,6 +42,10 @@ cdef class Look:
     cdef int mark(self, const char** prefixes, uint32_t* sizes, size_t count, bint any_domain, uint32_t domain,
                   uint32_t without) noexcept nogil
     cdef int scan(self, size_t wanted, double least, scored_t** out, size_t* out_count) noexcept nogil
-    cdef int sift(self, size_t wanted, double least, float* heap, float* out_bar, doubt_t** out,
+    cdef float estimate(self, size_t wanted, float bar, float* most, float* heap, uint32_t* best) noexcept nogil
+    cdef bint may_give(self, uint32_t row) noexcept nogil
+    cdef float estimate_of(self, uint32_t row) noexcept nogil
+    cdef float error_of(self, uint32_t row) noexcept nogil
+    cdef int sift(self, size_t wanted, const float* most, float* heap, float* bar, doubt_t** out,
                   size_t* out_count) noexcept nogil
     cdef list best(self, scored_t* found, size_t count, size_t wanted)

@@ -27,7 +27,7 @@ cdef extern from "knn.h" nogil:
         float slack
         int32_t bias
     ctypedef uint32_t (*knn_rows_kernel)(const int8_t* query, const uint8_t* rows, size_t stride, const knn_rows_t* about,
-                                         const knn_asked_t* asked, float bar, int32_t* sums) noexcept nogil
+                                         const knn_asked_t* asked, float bar, int32_t* sums, float* most) noexcept nogil
     ctypedef int32_t (*knn_row_kernel)(const uint8_t* query, const int8_t* row, size_t stride) noexcept nogil
     ctypedef struct knn_coded_t:
         double norm
@@ -35,9 +35,14 @@ cdef extern from "knn.h" nogil:
         float residual
         int32_t sum
     int knn_best() noexcept
+    bint knn_any(const float* most, float bar) noexcept
     size_t KNN_NIBBLES(size_t stride) noexcept
     knn_rows_kernel knn_rows_kernel_of(int which) noexcept
     knn_row_kernel knn_row_kernel_of(int which) noexcept
+    void knn_heap_make(float* heap, size_t count) noexcept
+    void knn_heap_replace(float* heap, size_t count, float value) noexcept
+    void knn_ranks_make(float* heap, uint32_t* rows, size_t count) noexcept
+    void knn_ranks_replace(float* heap, uint32_t* rows, size_t count, float value, uint32_t row) noexcept
     double knn_dot(const float* a, const float* b, size_t count) noexcept
     void knn_encode(const float* x, size_t count, int8_t* codes, size_t stride, uint8_t* nibbles, size_t stride4,
                     knn_coded_t* out) noexcept
@@ -48,6 +53,13 @@ cdef extern from * nogil:
     int __builtin_ctz(unsigned int) noexcept
     enum:
         __ATOMIC_ACQUIRE
+
+
+cdef extern from * nogil:
+    """
+    #define NEVER (-4.0f)               /* below any score */
+    """
+    const float NEVER
 
 
 cdef int BEST = knn_best()
@@ -210,16 +222,22 @@ cdef class Look:
         return self.best(found, count, wanted)
 
     cdef int scan(self, size_t wanted, double least, scored_t** out, size_t* out_count) noexcept nogil:
-        cdef float* heap
-        cdef float bar = 0.0
-        cdef doubt_t* doubts = NULL
+        cdef size_t rows = (<size_t>self.count + KNN_ROWS - 1) // KNN_ROWS * KNN_ROWS
         cdef size_t count = 0, doubt_count = 0, i
+        cdef float bar = 0.0
+        cdef float* most = <float*>malloc(rows * sizeof(float))
+        cdef float* heap
+        cdef doubt_t* doubts = NULL
         cdef double score
         cdef int status
         if wanted > self.count:
             wanted = self.count
-        heap = <float*>malloc(wanted * sizeof(float))
-        status = -1 if heap == NULL else self.sift(wanted, least, heap, &bar, &doubts, &doubt_count)
+        heap = <float*>malloc(2 * wanted * sizeof(float))
+        status = -1 if most == NULL or heap == NULL else 0
+        if status == 0:
+            bar = self.estimate(wanted, <float>least - KNN_SLACK, most, heap, <uint32_t*>(heap + wanted))
+            status = self.sift(wanted, most, heap, &bar, &doubts, &doubt_count)
+        free(most)
         free(heap)
         if status == 0:
             for i in range(doubt_count):
@@ -240,55 +258,89 @@ cdef class Look:
         out_count[0] = count
         return status
 
-    cdef int sift(self, size_t wanted, double least, float* heap, float* out_bar, doubt_t** out,
-                  size_t* out_count) noexcept nogil:
-        # Rows that may be among the best, and the least that one of the `wanted` best has for certain: a row whose
-        # estimate and error together stay below that is none of them. The bar rises as rows are read, and what the
-        # 4-bit codes rule out is never looked at again. What the loop reads lies in locals: it is the work of a search.
-        cdef knn_rows_kernel rows_kernel = knn_rows_kernel_of(self.kernel)
-        cdef knn_row_kernel row_kernel = knn_row_kernel_of(self.kernel)
+    cdef float estimate(self, size_t wanted, float bar, float* most, float* heap, uint32_t* best) noexcept nogil:
+        # What every row's score is at most, by the 4-bit codes, and a first bar: what the best of them have for certain.
+        cdef knn_rows_kernel kernel = knn_rows_kernel_of(self.kernel)
         cdef const uint8_t* nibbles = <const uint8_t*>self.space.nibbles.base
-        cdef const int8_t* codes = <const int8_t*>self.space.codes.base
         cdef const knn_rows_t* hints = <const knn_rows_t*>self.space.hints.base
-        cdef const vector_t* records = <const vector_t*>self.space.rows.base
-        cdef const vector_t* record
-        cdef const int8_t* query = self.codes
-        cdef const uint8_t* asked = self.asked
         cdef const uint8_t* allowed = self.allowed
-        cdef size_t stride = self.space.stride, stride4 = self.space.stride4
-        cdef uint32_t count = self.count, position = self.position
-        cdef float scale = self.scale, blur = self.residual
+        cdef size_t stride = self.space.stride4, held = 0
+        cdef uint32_t count = self.count, block, first, row, left
         cdef int32_t[KNN_ROWS] sums
         cdef knn_asked_t about
-        cdef uint32_t block, first, row, left
-        cdef float floor_ = <float>least - KNN_SLACK, bar = floor_, estimate, off
-        cdef size_t held = 0, capacity = 0
-        cdef doubt_t* grown
-        about.factor = scale
-        about.wide = 1 + blur
-        about.slack = blur + KNN_SLACK
+        cdef float low, least = bar, high = bar
+        about.factor = self.scale
+        about.wide = 1 + self.residual
+        about.slack = self.residual + KNN_SLACK
         about.bias = 8 * self.sum
         for block in range((count + KNN_ROWS - 1) // KNN_ROWS):
             first = block * KNN_ROWS
             if allowed != NULL and not any_of(allowed + first, count - first):
+                for row in range(first, first + KNN_ROWS):
+                    most[row] = NEVER
                 continue
-            left = rows_kernel(
-                query, nibbles + <size_t>first * stride4, stride4, hints + block, &about, bar, sums
+            left = kernel(
+                self.codes, nibbles + <size_t>first * stride, stride, hints + block, &about, high, sums, most + first
             )
             if count - first < KNN_ROWS:
                 left &= (<uint32_t>1 << (count - first)) - 1
+                for row in range(count, first + KNN_ROWS):
+                    most[row] = NEVER
             while left:
                 row = first + <uint32_t>__builtin_ctz(left)
                 left &= left - 1
-                record = &records[row]
-                if (allowed != NULL and allowed[row] == 0) or not is_visible(record, position):
+                if most[row] < high or not self.may_give(row):
                     continue
-                estimate = scale * record.scale * <float>(
-                    row_kernel(asked, codes + <size_t>row * stride, stride) - 128 * record.sum
-                )
-                off = record.residual
-                off += (1 + off) * blur + KNN_SLACK
-                if estimate + off < bar:
+                if held < wanted:
+                    best[held] = row
+                    heap[held] = most[row]
+                    held += 1
+                    if held == wanted:
+                        knn_ranks_make(heap, best, held)
+                else:
+                    knn_ranks_replace(heap, best, held, most[row], row)
+                if held == wanted and heap[0] > high:
+                    high = heap[0]
+        if held < wanted:
+            return bar
+        least = 2.0
+        for row in range(<uint32_t>held):
+            low = self.estimate_of(best[row]) - self.error_of(best[row])
+            least = low if low < least else least
+        return least if least > bar else bar
+
+    cdef inline bint may_give(self, uint32_t row) noexcept nogil:
+        return (self.allowed == NULL or self.allowed[row] != 0) and self.sees(row)
+
+    cdef inline float estimate_of(self, uint32_t row) noexcept nogil:
+        # A score by the 8-bit codes.
+        cdef const vector_t* record = self.space.record(row)
+        cdef int32_t sum = knn_row_kernel_of(self.kernel)(
+            self.asked, <const int8_t*>self.space.codes.base + <size_t>row * self.space.stride, self.space.stride
+        )
+        return self.scale * record.scale * <float>(sum - 128 * record.sum)
+
+    cdef inline float error_of(self, uint32_t row) noexcept nogil:
+        # How far off that is at most.
+        cdef float off = self.space.record(row).residual
+        return off + (1 + off) * self.residual + KNN_SLACK
+
+    cdef int sift(self, size_t wanted, const float* most, float* heap, float* bar, doubt_t** out,
+                  size_t* out_count) noexcept nogil:
+        # Rows that may be among the best. The bar rises to the least that one of the `wanted` best has for certain: a
+        # row whose estimate and error together stay below that is none of them.
+        cdef uint32_t block, row
+        cdef size_t held = 0, capacity = 0
+        cdef float estimate, off
+        cdef doubt_t* grown
+        for block in range((self.count + KNN_ROWS - 1) // KNN_ROWS):
+            if not knn_any(most + block * KNN_ROWS, bar[0]):
+                continue
+            for row in range(block * KNN_ROWS, block * KNN_ROWS + KNN_ROWS):
+                if most[row] < bar[0] or row >= self.count or not self.may_give(row):
+                    continue
+                estimate, off = self.estimate_of(row), self.error_of(row)
+                if estimate + off < bar[0]:
                     continue
                 if out_count[0] == capacity:
                     capacity = 2 * capacity if capacity else 256
@@ -303,13 +355,11 @@ cdef class Look:
                     heap[held] = estimate - off
                     held += 1
                     if held == wanted:
-                        heap_make(heap, held)
+                        knn_heap_make(heap, held)
                 elif estimate - off > heap[0]:
-                    heap[0] = estimate - off
-                    heap_sink(heap, held, 0)
-                if held == wanted and heap[0] > bar:
-                    bar = heap[0]
-        out_bar[0] = bar
+                    knn_heap_replace(heap, held, estimate - off)
+                if held == wanted and heap[0] > bar[0]:
+                    bar[0] = heap[0]
         return 0
 
     # What another index found, and what it has not taken in yet.
@@ -412,30 +462,6 @@ cdef inline bint any_of(const uint8_t* allowed, uint32_t left) noexcept nogil:
     return False
 
 
-cdef void heap_sink(float* heap, size_t count, size_t at) noexcept nogil:
-    # The least of all on top.
-    cdef size_t child
-    cdef float value = heap[at]
-    while True:
-        child = 2 * at + 1
-        if child >= count:
-            break
-        if child + 1 < count and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= value:
-            break
-        heap[at] = heap[child]
-        at = child
-    heap[at] = value
-
-
-cdef void heap_make(float* heap, size_t count) noexcept nogil:
-    cdef size_t at = count // 2
-    while at > 0:
-        at -= 1
-        heap_sink(heap, count, at)
-
-
 cdef int by_score(const void* a, const void* b) noexcept nogil:
     cdef const scored_t* first = <const scored_t*>a
     cdef const scored_t* second = <const scored_t*>b
@@ -466,11 +492,12 @@ def rows_sums(int kernel, const int8_t[::1] query not None, const uint8_t[::1] r
     cdef int32_t[KNN_ROWS] sums
     cdef size_t stride = <size_t>query.shape[0] // 2
     cdef float[2 * KNN_ROWS] none
+    cdef float[KNN_ROWS] most
     cdef knn_asked_t about
     check_kernel(kernel, stride, query.shape[0] == 2 * <Py_ssize_t>stride and rows.shape[0] == KNN_ROWS * <Py_ssize_t>stride)
     memset(none, 0, sizeof(none))
     memset(&about, 0, sizeof(about))
-    knn_rows_kernel_of(kernel)(&query[0], &rows[0], stride, <const knn_rows_t*>none, &about, 0.0, sums)
+    knn_rows_kernel_of(kernel)(&query[0], &rows[0], stride, <const knn_rows_t*>none, &about, 0.0, sums, most)
     return [sums[i] for i in range(KNN_ROWS)]
 
 

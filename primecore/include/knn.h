@@ -41,14 +41,14 @@ typedef struct {
 } knn_asked_t;
 
 /* sums[i] = sum of query[j] * nibble j of row i. In each block of 64 bytes numbers 0 to 63 are the low nibbles and 64 to
- * 127 the high ones. Returns a bit for each row whose score may be `bar` or more. */
+ * 127 the high ones; most[i] = what the row's score is at most. Returns a bit for each row where that is `bar` or more. */
 typedef uint32_t (*knn_rows_kernel)(const int8_t *query, const uint8_t *rows, size_t stride, const knn_rows_t *about,
-                                    const knn_asked_t *asked, float bar, int32_t *sums);
+                                    const knn_asked_t *asked, float bar, int32_t *sums, float *most);
 /* The sum of query[j] * row[j], the query's codes with 128 added. */
 typedef int32_t (*knn_row_kernel)(const uint8_t *query, const int8_t *row, size_t stride);
 
 static uint32_t knn_rows_scalar(const int8_t *query, const uint8_t *rows, size_t stride, const knn_rows_t *about,
-                                const knn_asked_t *asked, float bar, int32_t *sums) {
+                                const knn_asked_t *asked, float bar, int32_t *sums, float *most) {
     uint32_t mask = 0;
     for (int row = 0; row < KNN_ROWS; row++) {
         const uint8_t *nibbles = rows + (size_t)row * stride;
@@ -59,9 +59,9 @@ static uint32_t knn_rows_scalar(const int8_t *query, const uint8_t *rows, size_t
                 sum += (int32_t)query[2 * i + 64 + j] * (nibbles[i + j] >> 4);
             }
         sums[row] = sum;
-        const float most = asked->factor * about->scale[row] * (float)(sum - asked->bias) +
-                           about->residual[row] * asked->wide + asked->slack;
-        mask |= (uint32_t)(most >= bar) << row;
+        most[row] = asked->factor * about->scale[row] * (float)(sum - asked->bias) +
+                    about->residual[row] * asked->wide + asked->slack;
+        mask |= (uint32_t)(most[row] >= bar) << row;
     }
     return mask;
 }
@@ -70,6 +70,13 @@ static int32_t knn_row_scalar(const uint8_t *query, const int8_t *row, size_t st
     int32_t sum = 0;
     for (size_t i = 0; i < stride; i++) sum += (int32_t)query[i] * (int32_t)row[i];
     return sum;
+}
+
+/* Whether any of KNN_ROWS is `bar` or more. */
+static inline int knn_any(const float *most, float bar) {
+    int any = 0;
+    for (int row = 0; row < KNN_ROWS; row++) any |= most[row] >= bar;
+    return any;
 }
 
 #if defined(__x86_64__)
@@ -82,7 +89,7 @@ __attribute__((target("avx2"))) static inline int32_t knn_sum_256(__m256i lanes)
 
 __attribute__((target("avx2"))) static uint32_t knn_rows_avx2(const int8_t *query, const uint8_t *rows, size_t stride,
                                                               const knn_rows_t *about, const knn_asked_t *asked,
-                                                              float bar, int32_t *sums) {
+                                                              float bar, int32_t *sums, float *most) {
     const __m256i low = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
     uint32_t mask = 0;
     for (int row = 0; row < KNN_ROWS; row++) {
@@ -104,8 +111,9 @@ __attribute__((target("avx2"))) static uint32_t knn_rows_avx2(const int8_t *quer
         const __m256 scale = _mm256_mul_ps(_mm256_set1_ps(asked->factor), _mm256_loadu_ps(about->scale + row));
         const __m256 off = _mm256_add_ps(_mm256_mul_ps(_mm256_loadu_ps(about->residual + row), _mm256_set1_ps(asked->wide)),
                                          _mm256_set1_ps(asked->slack));
-        const __m256 most = _mm256_add_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(sum)), off);
-        mask |= (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(most, _mm256_set1_ps(bar), _CMP_GE_OQ)) << row;
+        const __m256 score = _mm256_add_ps(_mm256_mul_ps(scale, _mm256_cvtepi32_ps(sum)), off);
+        _mm256_storeu_ps(most + row, score);
+        mask |= (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(score, _mm256_set1_ps(bar), _CMP_GE_OQ)) << row;
     }
     return mask;
 }
@@ -131,7 +139,7 @@ KNN_VNNI_TARGET static inline __m128i knn_four_sums(__m512i a, __m512i b, __m512
 }
 
 KNN_VNNI_TARGET static uint32_t knn_rows_vnni(const int8_t *query, const uint8_t *rows, size_t stride,
-                                              const knn_rows_t *about, const knn_asked_t *asked, float bar, int32_t *sums) {
+                                              const knn_rows_t *about, const knn_asked_t *asked, float bar, int32_t *sums, float *most) {
     const __m512i low = _mm512_set1_epi8(15);
     for (int row = 0; row < KNN_ROWS; row += 4) {
         const uint8_t *nibbles = rows + (size_t)row * stride;
@@ -152,8 +160,9 @@ KNN_VNNI_TARGET static uint32_t knn_rows_vnni(const int8_t *query, const uint8_t
     const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(asked->factor), _mm512_loadu_ps(about->scale));
     const __m512 off = _mm512_add_ps(_mm512_mul_ps(_mm512_loadu_ps(about->residual), _mm512_set1_ps(asked->wide)),
                                      _mm512_set1_ps(asked->slack));
-    const __m512 most = _mm512_add_ps(_mm512_mul_ps(scale, _mm512_cvtepi32_ps(sum)), off);
-    return _mm512_cmp_ps_mask(most, _mm512_set1_ps(bar), _CMP_GE_OQ);
+    const __m512 score = _mm512_add_ps(_mm512_mul_ps(scale, _mm512_cvtepi32_ps(sum)), off);
+    _mm512_storeu_ps(most, score);
+    return _mm512_cmp_ps_mask(score, _mm512_set1_ps(bar), _CMP_GE_OQ);
 }
 
 KNN_VNNI_TARGET static int32_t knn_row_vnni(const uint8_t *query, const int8_t *row, size_t stride) {
@@ -344,6 +353,38 @@ static inline void knn_encode(const float *x, size_t count, int8_t *codes, size_
     }
 #endif
     knn_encode_lanes(x, count, norm, codes, stride, nibbles, stride4, out);
+}
+
+/* The `count` largest of what was offered, the least of them first (a binary heap), and the rows they are of. */
+static inline void knn_ranks_sink(float *heap, uint32_t *rows, size_t count, size_t at) {
+    const float value = heap[at];
+    const uint32_t row = rows == NULL ? 0 : rows[at];
+    for (size_t child = 2 * at + 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && heap[child + 1] < heap[child]) child++;
+        if (heap[child] >= value) break;
+        heap[at] = heap[child];
+        if (rows != NULL) rows[at] = rows[child];
+        at = child;
+    }
+    heap[at] = value;
+    if (rows != NULL) rows[at] = row;
+}
+
+static inline void knn_ranks_make(float *heap, uint32_t *rows, size_t count) {
+    for (size_t at = count / 2; at-- > 0;) knn_ranks_sink(heap, rows, count, at);
+}
+
+static inline void knn_ranks_replace(float *heap, uint32_t *rows, size_t count, float value, uint32_t row) {
+    heap[0] = value;
+    rows[0] = row;
+    knn_ranks_sink(heap, rows, count, 0);
+}
+
+static inline void knn_heap_make(float *heap, size_t count) { knn_ranks_make(heap, NULL, count); }
+
+static inline void knn_heap_replace(float *heap, size_t count, float value) {
+    heap[0] = value;
+    knn_ranks_sink(heap, NULL, count, 0);
 }
 
 #endif
