@@ -18,6 +18,7 @@ cdef extern from "knn.h" nogil:
         KNN_ROWS
         KNN_SCALAR
     const float KNN_SLACK
+    const float KNN_NEVER
     ctypedef struct knn_rows_t:
         float* scale
         float* residual
@@ -36,6 +37,7 @@ cdef extern from "knn.h" nogil:
         int32_t sum
     int knn_best() noexcept
     bint knn_any(const float* most, float bar) noexcept
+    bint knn_any_of(const uint8_t* allowed, size_t left) noexcept
     size_t KNN_NIBBLES(size_t stride) noexcept
     knn_rows_kernel knn_rows_kernel_of(int which) noexcept
     knn_row_kernel knn_row_kernel_of(int which) noexcept
@@ -53,13 +55,6 @@ cdef extern from * nogil:
     int __builtin_ctz(unsigned int) noexcept
     enum:
         __ATOMIC_ACQUIRE
-
-
-cdef extern from * nogil:
-    """
-    #define NEVER (-4.0f)               /* below any score */
-    """
-    const float NEVER
 
 
 cdef int BEST = knn_best()
@@ -275,9 +270,9 @@ cdef class Look:
         about.bias = 8 * self.sum
         for block in range((count + KNN_ROWS - 1) // KNN_ROWS):
             first = block * KNN_ROWS
-            if allowed != NULL and not any_of(allowed + first, count - first):
+            if allowed != NULL and not knn_any_of(allowed + first, count - first):
                 for row in range(first, first + KNN_ROWS):
-                    most[row] = NEVER
+                    most[row] = KNN_NEVER
                 continue
             left = kernel(
                 self.codes, nibbles + <size_t>first * stride, stride, hints + block, &about, high, sums, most + first
@@ -285,7 +280,7 @@ cdef class Look:
             if count - first < KNN_ROWS:
                 left &= (<uint32_t>1 << (count - first)) - 1
                 for row in range(count, first + KNN_ROWS):
-                    most[row] = NEVER
+                    most[row] = KNN_NEVER
             while left:
                 row = first + <uint32_t>__builtin_ctz(left)
                 left &= left - 1
@@ -451,15 +446,6 @@ cdef class Look:
             PyBytes_FromStringAndSize(properties.data, properties.size),
             PyBytes_FromStringAndSize(labels.data, labels.size) if labels.size else b"",
         )
-
-
-cdef inline bint any_of(const uint8_t* allowed, uint32_t left) noexcept nogil:
-    # Whether any of a block of rows is.
-    cdef uint32_t i
-    for i in range(KNN_ROWS if left > KNN_ROWS else left):
-        if allowed[i]:
-            return True
-    return False
 
 
 cdef int by_score(const void* a, const void* b) noexcept nogil:

@@ -59,6 +59,8 @@ cdef class Space:
         draft.region(f"{name}.rows", self.rows)
         draft.region(f"{name}.floats", self.floats)
         draft.region(f"{name}.codes", self.codes)
+        draft.region(f"{name}.nibbles", self.nibbles)
+        draft.region(f"{name}.hints", self.hints)
         draft.region(f"{name}.row_of", self.row_of)
         draft.arena(f"{name}.texts", self.texts)
         draft.notes[name] = {
@@ -72,6 +74,8 @@ cdef class Space:
         image.region(f"{name}.rows", self.rows)
         image.region(f"{name}.floats", self.floats)
         image.region(f"{name}.codes", self.codes)
+        image.region(f"{name}.nibbles", self.nibbles)
+        image.region(f"{name}.hints", self.hints)
         image.region(f"{name}.row_of", self.row_of)
         image.arena(f"{name}.texts", self.texts)
         self.count = noted["count"]
@@ -108,7 +112,7 @@ cdef class Space:
             __atomic_store_n(&record.shown, 0, __ATOMIC_RELEASE)
             __atomic_store_n(&record.died, 0, __ATOMIC_RELEASE)
             return row
-        # A kernel takes whole blocks of rows, so codes lie ready beyond the last one.
+        # A kernel takes whole blocks of rows, so their 4-bit codes lie ready beyond the last one.
         if (
             self.rows.grow(rows * sizeof(vector_t)) < 0
             or self.floats.grow(rows * self.dimensions * sizeof(float)) < 0
