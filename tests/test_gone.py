@@ -86,8 +86,17 @@ def test_what_is_gone_is_in_no_answer(tmp_path, exact_vectors, seed):
         check(prime, gone)
         assert prime.replay(verify=True).equal
         check(prime, gone)
+        prime.checkpoint()
+    with opened(Letters()) as prime:
+        check(prime, gone)
+        prime.compact()
+        check(prime, gone)
+    with opened(Letters()) as prime:
+        assert prime.digest() == digest
+        check(prime, gone)
         prime.reembed(Vowels())
         check(prime, gone)
+        prime.checkpoint()
     with opened(Vowels()) as prime:
         check(prime, gone)
     with primecore.open(tmp_path / "store", embedder=Vowels(), read_only=True) as prime:
