@@ -302,6 +302,15 @@ def restore(
     if found.position > last_position:
         raise Refused(f"it holds position {found.position}, but the log ends at {last_position}")
     views, dedupe = Views(exact_vectors), Dedupe()
+    try:
+        saved = _restore(found, views, dedupe, mark)
+    except BaseException:
+        views.graph.close()  # the parts of an open graph keep it, and its address space
+        raise
+    return views, dedupe, saved
+
+
+def _restore(found: Candidate, views: Views, dedupe: Dedupe, mark: Callable[[int], str]) -> Saved:
     if found.catalogue["layout"] != layout(views):
         raise Refused("its tables are laid out otherwise: it was written by another version of Prime")
     found.checking.wait()
@@ -319,7 +328,7 @@ def restore(
         raise Refused(f"its tables do not fit: {error}") from error
     if (left := found.image.untaken()) or views.position != found.position:
         raise Refused(f"it holds what this version does not know: {', '.join(left) or views.position}")
-    return views, dedupe, saved
+    return saved
 
 
 def describe(reasons: Iterable[str]) -> str:
