@@ -24,7 +24,7 @@ def build(path: Path, count: int) -> Path:
     done = path.with_suffix(".complete")
     if not done.exists():
         common.say(f"building a graph of {count:,} nodes and {count * workloads.EDGES_EACH_WAY:,} edges")
-        with primecore.open(common.fresh(path), checkpoint_events=0, checkpoint_events=0) as prime:
+        with primecore.open(common.fresh(path), checkpoint_events=0) as prime:
             fill(prime, "nodes", count)
             fill(prime, "edges", count)
         done.touch()
