@@ -37,7 +37,10 @@ def measure(store: Path) -> dict[str, float]:
 
 def mixed(folder: Path, count: int) -> Path:
     path = folder / f"mixed-{count}"
-    with primecore.open(common.fresh(path)) as prime, workloads.stream("mixed", count) as lines:
+    with (
+        primecore.open(common.fresh(path), checkpoint_events=0) as prime,
+        workloads.stream("mixed", count) as lines,
+    ):
         assert prime.ingest(lines).appended == count
     return path
 

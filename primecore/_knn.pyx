@@ -1,10 +1,10 @@
 # Nearest neighbours by cosine. The contract stands in _knn.pxd, the arithmetic in include/knn.h.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.math cimport INFINITY, isfinite
+from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, qsort, realloc
-from libc.string cimport memcmp, memcpy
+from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.string cimport memcmp, memcpy, memset
 
 from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, slice_t
 from primecore._graph cimport Graph
@@ -18,29 +18,43 @@ cdef extern from "knn.h" nogil:
         KNN_ROWS
         KNN_SCALAR
     const float KNN_SLACK
-    ctypedef void (*knn_kernel)(const uint8_t* query, const int8_t* rows, size_t stride, int32_t* sums) noexcept nogil
+    const float KNN_NEVER
+    ctypedef struct knn_rows_t:
+        float* scale
+        float* residual
+    ctypedef struct knn_asked_t:
+        float factor
+        float wide
+        float slack
+        int32_t bias
+    ctypedef uint32_t (*knn_rows_kernel)(const int8_t* query, const uint8_t* rows, size_t stride, const knn_rows_t* about,
+                                         const knn_asked_t* asked, float bar, int32_t* sums, float* most) noexcept nogil
+    ctypedef int32_t (*knn_row_kernel)(const uint8_t* query, const int8_t* row, size_t stride) noexcept nogil
     ctypedef struct knn_coded_t:
         double norm
         float scale
         float residual
         int32_t sum
     int knn_best() noexcept
-    knn_kernel knn_kernel_of(int which) noexcept
+    bint knn_any(const float* most, float bar) noexcept
+    bint knn_any_of(const uint8_t* allowed, size_t left) noexcept
+    size_t KNN_NIBBLES(size_t stride) noexcept
+    knn_rows_kernel knn_rows_kernel_of(int which) noexcept
+    knn_row_kernel knn_row_kernel_of(int which) noexcept
+    void knn_heap_make(float* heap, size_t count) noexcept
+    void knn_heap_replace(float* heap, size_t count, float value) noexcept
+    void knn_ranks_make(float* heap, uint32_t* rows, size_t count) noexcept
+    void knn_ranks_replace(float* heap, uint32_t* rows, size_t count, float value, uint32_t row) noexcept
     double knn_dot(const float* a, const float* b, size_t count) noexcept
-    void knn_encode(const float* x, size_t count, int8_t* codes, size_t stride, knn_coded_t* out) noexcept
+    void knn_encode(const float* x, size_t count, int8_t* codes, size_t stride, uint8_t* nibbles, size_t stride4,
+                    knn_coded_t* out) noexcept
 
 
 cdef extern from * nogil:
     uint32_t __atomic_load_n(const uint32_t*, int) noexcept
+    int __builtin_ctz(unsigned int) noexcept
     enum:
         __ATOMIC_ACQUIRE
-
-
-cdef extern from * nogil:
-    """
-    #define UNSEEN (-4.0f)              /* an estimate below any that a row can have */
-    """
-    const float UNSEEN
 
 
 cdef int BEST = knn_best()
@@ -61,8 +75,7 @@ cdef class Look:
 
     def __cinit__(self, Graph graph not None, const float[::1] numbers not None, int kernel=-1):
         cdef knn_coded_t coded
-        cdef int8_t* codes
-        cdef size_t i
+        cdef size_t i, size
         self.slot = -1
         self.graph = graph
         self.space = graph.vectors.current
@@ -71,17 +84,19 @@ cdef class Look:
             raise ValueError("not of the dimensions of the space")
         check_numbers(numbers)
         self.query = <float*>malloc(self.space.dimensions * sizeof(float))
-        self.asked = <uint8_t*>malloc(self.space.stride)
-        if self.query == NULL or self.asked == NULL:
+        size = KNN_NIBBLES(self.space.stride4)
+        self.asked = <uint8_t*>malloc(size)
+        self.codes = <int8_t*>calloc(size, 1)
+        if self.query == NULL or self.asked == NULL or self.codes == NULL:
             raise MemoryError("no room for a query")
         memcpy(self.query, &numbers[0], self.space.dimensions * sizeof(float))
-        codes = <int8_t*>self.asked
-        knn_encode(self.query, self.space.dimensions, codes, self.space.stride, &coded)
-        for i in range(self.space.stride):
-            self.asked[i] = <uint8_t>(codes[i] + 128)
+        knn_encode(self.query, self.space.dimensions, self.codes, self.space.stride, NULL, 0, &coded)
+        for i in range(size):
+            self.asked[i] = <uint8_t>(self.codes[i] + 128)
         self.norm = coded.norm
         self.scale = coded.scale
         self.residual = coded.residual
+        self.sum = coded.sum
         # From here on nothing that shows at this position is overwritten. No Python code runs in between.
         self.slot = graph.epochs.enter()
         self.position = <uint32_t>graph.applied_position
@@ -92,6 +107,7 @@ cdef class Look:
         self.close()
         free(self.query)
         free(self.asked)
+        free(self.codes)
         free(self.allowed)
         free(self.tail)
 
@@ -141,7 +157,7 @@ cdef class Look:
                 skipped = self.graph.vectors.find(without, <uint32_t>len(without))
                 skipped = NONE32 if skipped == NONE32 else self.space.row(skipped)
             if self.allowed == NULL:
-                self.allowed = <uint8_t*>malloc(<size_t>self.count + KNN_ROWS)
+                self.allowed = <uint8_t*>malloc(<size_t>self.count + 1)
                 if self.allowed == NULL:
                     raise MemoryError("no room for a filter")
             with nogil:
@@ -201,94 +217,144 @@ cdef class Look:
         return self.best(found, count, wanted)
 
     cdef int scan(self, size_t wanted, double least, scored_t** out, size_t* out_count) noexcept nogil:
-        cdef float* estimates
+        cdef size_t rows = (<size_t>self.count + KNN_ROWS - 1) // KNN_ROWS * KNN_ROWS
+        cdef size_t count = 0, doubt_count = 0, i
+        cdef float bar = 0.0
+        cdef float* most = <float*>malloc(rows * sizeof(float))
         cdef float* heap
-        cdef float bar, off
-        cdef uint32_t row
-        cdef size_t count = 0, capacity = 0
-        cdef scored_t* grown
+        cdef doubt_t* doubts = NULL
         cdef double score
         cdef int status
         if wanted > self.count:
             wanted = self.count
-        estimates = <float*>malloc((<size_t>self.count + KNN_ROWS) * sizeof(float))
-        heap = <float*>malloc(wanted * sizeof(float))
-        status = -1 if estimates == NULL or heap == NULL else self.estimate(wanted, least, estimates, heap, &bar)
+        heap = <float*>malloc(2 * wanted * sizeof(float))
+        status = -1 if most == NULL or heap == NULL else 0
         if status == 0:
-            for row in range(self.count):
-                if estimates[row] == UNSEEN:
-                    continue
-                off = self.space.record(row).residual
-                off += (1 + off) * self.residual + KNN_SLACK
-                if estimates[row] + off < bar:
-                    continue
-                score = self.score(row)
-                if score < least:
-                    continue
-                if count == capacity:
-                    capacity = 2 * capacity if capacity else 256
-                    grown = <scored_t*>realloc(out[0], capacity * sizeof(scored_t))
-                    if grown == NULL:
-                        status = -1
-                        break
-                    out[0] = grown
-                out[0][count].score = score
-                out[0][count].row = row
-                count += 1
-        free(estimates)
+            bar = self.estimate(wanted, <float>least - KNN_SLACK, most, heap, <uint32_t*>(heap + wanted))
+            status = self.sift(wanted, most, heap, &bar, &doubts, &doubt_count)
+        free(most)
         free(heap)
+        if status == 0:
+            for i in range(doubt_count):
+                count += doubts[i].most >= bar
+            out[0] = <scored_t*>malloc((count + 1) * sizeof(scored_t))
+            status = -1 if out[0] == NULL else 0
+        count = 0
+        if status == 0:
+            for i in range(doubt_count):
+                if doubts[i].most < bar:
+                    continue
+                score = self.score(doubts[i].row)
+                if score >= least:
+                    out[0][count].score = score
+                    out[0][count].row = doubts[i].row
+                    count += 1
+        free(doubts)
         out_count[0] = count
         return status
 
-    cdef int estimate(self, size_t wanted, double least, float* estimates, float* heap,
-                      float* out_least) noexcept nogil:
-        # Every row's estimate, and the least that one of the `wanted` best has for certain: a row whose estimate and
-        # error together stay below that is none of them.
-        # What the loop reads lies in locals: it is most of the work of a search.
-        cdef knn_kernel kernel = knn_kernel_of(self.kernel)
-        cdef const int8_t* codes = <const int8_t*>self.space.codes.base
-        cdef const vector_t* records = <const vector_t*>self.space.rows.base
-        cdef const vector_t* record
-        cdef const uint8_t* asked = self.asked
+    cdef float estimate(self, size_t wanted, float bar, float* most, float* heap, uint32_t* best) noexcept nogil:
+        # What every row's score is at most, by the 4-bit codes, and a first bar: what the best of them have for certain.
+        cdef knn_rows_kernel kernel = knn_rows_kernel_of(self.kernel)
+        cdef const uint8_t* nibbles = <const uint8_t*>self.space.nibbles.base
+        cdef const knn_rows_t* hints = <const knn_rows_t*>self.space.hints.base
         cdef const uint8_t* allowed = self.allowed
-        cdef size_t stride = self.space.stride
-        cdef uint32_t count = self.count
-        cdef uint32_t position = self.position
-        cdef float scale = self.scale, blur = self.residual
+        cdef size_t stride = self.space.stride4, held = 0
+        cdef uint32_t count = self.count, block, first, row, left
         cdef int32_t[KNN_ROWS] sums
-        cdef bint[KNN_ROWS] seen
-        cdef uint32_t row, i, end, block
-        cdef float estimate, off, low
-        cdef size_t held = 0
+        cdef knn_asked_t about
+        cdef float low, least = bar, high = bar
+        about.factor = self.scale
+        about.wide = 1 + self.residual
+        about.slack = self.residual + KNN_SLACK
+        about.bias = 8 * self.sum
         for block in range((count + KNN_ROWS - 1) // KNN_ROWS):
-            row = block * KNN_ROWS
-            end = KNN_ROWS if count - row > KNN_ROWS else count - row
-            for i in range(end):
-                seen[i] = (allowed == NULL or allowed[row + i] != 0) and is_visible(&records[row + i], position)
-                estimates[row + i] = UNSEEN
-            if not (seen[0] or (end > 1 and seen[1]) or (end > 2 and seen[2]) or (end > 3 and seen[3])):
+            first = block * KNN_ROWS
+            if allowed != NULL and not knn_any_of(allowed + first, count - first):
+                for row in range(first, first + KNN_ROWS):
+                    most[row] = KNN_NEVER
                 continue
-            kernel(asked, codes + <size_t>row * stride, stride, sums)
-            for i in range(end):
-                if not seen[i]:
+            left = kernel(
+                self.codes, nibbles + <size_t>first * stride, stride, hints + block, &about, high, sums, most + first
+            )
+            if count - first < KNN_ROWS:
+                left &= (<uint32_t>1 << (count - first)) - 1
+                for row in range(count, first + KNN_ROWS):
+                    most[row] = KNN_NEVER
+            while left:
+                row = first + <uint32_t>__builtin_ctz(left)
+                left &= left - 1
+                if most[row] < high or not self.may_give(row):
                     continue
-                record = &records[row + i]
-                estimate = scale * record.scale * <float>(sums[i] - 128 * record.sum)
-                estimates[row + i] = estimate
-                off = record.residual
-                off += (1 + off) * blur + KNN_SLACK
-                low = estimate - off
                 if held < wanted:
-                    heap[held] = low
+                    best[held] = row
+                    heap[held] = most[row]
                     held += 1
                     if held == wanted:
-                        heap_make(heap, held)
-                elif low > heap[0]:
-                    heap[0] = low
-                    heap_sink(heap, held, 0)
-        out_least[0] = heap[0] if held == wanted else -INFINITY
-        if out_least[0] < <float>least - KNN_SLACK:
-            out_least[0] = <float>least - KNN_SLACK
+                        knn_ranks_make(heap, best, held)
+                else:
+                    knn_ranks_replace(heap, best, held, most[row], row)
+                if held == wanted and heap[0] > high:
+                    high = heap[0]
+        if held < wanted:
+            return bar
+        least = 2.0
+        for row in range(<uint32_t>held):
+            low = self.estimate_of(best[row]) - self.error_of(best[row])
+            least = low if low < least else least
+        return least if least > bar else bar
+
+    cdef inline bint may_give(self, uint32_t row) noexcept nogil:
+        return (self.allowed == NULL or self.allowed[row] != 0) and self.sees(row)
+
+    cdef inline float estimate_of(self, uint32_t row) noexcept nogil:
+        # A score by the 8-bit codes.
+        cdef const vector_t* record = self.space.record(row)
+        cdef int32_t sum = knn_row_kernel_of(self.kernel)(
+            self.asked, <const int8_t*>self.space.codes.base + <size_t>row * self.space.stride, self.space.stride
+        )
+        return self.scale * record.scale * <float>(sum - 128 * record.sum)
+
+    cdef inline float error_of(self, uint32_t row) noexcept nogil:
+        # How far off that is at most.
+        cdef float off = self.space.record(row).residual
+        return off + (1 + off) * self.residual + KNN_SLACK
+
+    cdef int sift(self, size_t wanted, const float* most, float* heap, float* bar, doubt_t** out,
+                  size_t* out_count) noexcept nogil:
+        # Rows that may be among the best. The bar rises to the least that one of the `wanted` best has for certain: a
+        # row whose estimate and error together stay below that is none of them.
+        cdef uint32_t block, row
+        cdef size_t held = 0, capacity = 0
+        cdef float estimate, off
+        cdef doubt_t* grown
+        for block in range((self.count + KNN_ROWS - 1) // KNN_ROWS):
+            if not knn_any(most + block * KNN_ROWS, bar[0]):
+                continue
+            for row in range(block * KNN_ROWS, block * KNN_ROWS + KNN_ROWS):
+                if most[row] < bar[0] or row >= self.count or not self.may_give(row):
+                    continue
+                estimate, off = self.estimate_of(row), self.error_of(row)
+                if estimate + off < bar[0]:
+                    continue
+                if out_count[0] == capacity:
+                    capacity = 2 * capacity if capacity else 256
+                    grown = <doubt_t*>realloc(out[0], capacity * sizeof(doubt_t))
+                    if grown == NULL:
+                        return -1
+                    out[0] = grown
+                out[0][out_count[0]].most = estimate + off
+                out[0][out_count[0]].row = row
+                out_count[0] += 1
+                if held < wanted:
+                    heap[held] = estimate - off
+                    held += 1
+                    if held == wanted:
+                        knn_heap_make(heap, held)
+                elif estimate - off > heap[0]:
+                    knn_heap_replace(heap, held, estimate - off)
+                if held == wanted and heap[0] > bar[0]:
+                    bar[0] = heap[0]
         return 0
 
     # What another index found, and what it has not taken in yet.
@@ -383,30 +449,6 @@ cdef class Look:
         )
 
 
-cdef void heap_sink(float* heap, size_t count, size_t at) noexcept nogil:
-    # The least of all on top.
-    cdef size_t child
-    cdef float value = heap[at]
-    while True:
-        child = 2 * at + 1
-        if child >= count:
-            break
-        if child + 1 < count and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= value:
-            break
-        heap[at] = heap[child]
-        at = child
-    heap[at] = value
-
-
-cdef void heap_make(float* heap, size_t count) noexcept nogil:
-    cdef size_t at = count // 2
-    while at > 0:
-        at -= 1
-        heap_sink(heap, count, at)
-
-
 cdef int by_score(const void* a, const void* b) noexcept nogil:
     cdef const scored_t* first = <const scored_t*>a
     cdef const scored_t* second = <const scored_t*>b
@@ -432,11 +474,27 @@ def kernels():
     return list(range(BEST + 1))
 
 
-def block_sums(int kernel, const uint8_t[::1] query not None, const int8_t[::1] rows not None):
-    """What a kernel makes of a query's codes and four rows of as many codes: four sums of products."""
+def rows_sums(int kernel, const int8_t[::1] query not None, const uint8_t[::1] rows not None):
+    """What a kernel makes of a query's codes and 16 rows of half as many bytes of 4-bit codes: 16 sums of products."""
     cdef int32_t[KNN_ROWS] sums
-    cdef size_t stride = <size_t>query.shape[0]
-    if not KNN_SCALAR <= kernel <= BEST or stride % 64 != 0 or stride == 0 or rows.shape[0] != KNN_ROWS * <Py_ssize_t>stride:
-        raise ValueError("expected a kernel of this processor, and codes in blocks of 64")
-    knn_kernel_of(kernel)(&query[0], &rows[0], stride, sums)
+    cdef size_t stride = <size_t>query.shape[0] // 2
+    cdef float[2 * KNN_ROWS] none
+    cdef float[KNN_ROWS] most
+    cdef knn_asked_t about
+    check_kernel(kernel, stride, query.shape[0] == 2 * <Py_ssize_t>stride and rows.shape[0] == KNN_ROWS * <Py_ssize_t>stride)
+    memset(none, 0, sizeof(none))
+    memset(&about, 0, sizeof(about))
+    knn_rows_kernel_of(kernel)(&query[0], &rows[0], stride, <const knn_rows_t*>none, &about, 0.0, sums, most)
     return [sums[i] for i in range(KNN_ROWS)]
+
+
+def row_sum(int kernel, const uint8_t[::1] query not None, const int8_t[::1] row not None):
+    """What a kernel makes of a query's codes and a row of as many 8-bit codes: the sum of products."""
+    check_kernel(kernel, <size_t>query.shape[0], row.shape[0] == query.shape[0])
+    return knn_row_kernel_of(kernel)(&query[0], &row[0], <size_t>query.shape[0])
+
+
+cdef int check_kernel(int kernel, size_t stride, bint fits) except -1:
+    if not KNN_SCALAR <= kernel <= BEST or stride % 64 != 0 or stride == 0 or not fits:
+        raise ValueError("expected a kernel of this processor, and codes in blocks of 64")
+    return 0

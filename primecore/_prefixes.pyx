@@ -57,9 +57,13 @@ cdef class Prefixes:
         return self.table[place]
 
     cdef int grow_table(self) noexcept nogil:
+        # Wide enough for all at once: after load() there are many and no table yet.
         cdef uint32_t mask = 2 * self.table_mask + 1 if self.table != NULL else 63
-        cdef uint32_t* grown = <uint32_t*>calloc(<size_t>mask + 1, sizeof(uint32_t))
+        cdef uint32_t* grown
         cdef uint32_t prefix, place
+        while 2 * self.count > mask:
+            mask = 2 * mask + 1
+        grown = <uint32_t*>calloc(<size_t>mask + 1, sizeof(uint32_t))
         if grown == NULL:
             return -1
         for prefix in range(1, self.count):
@@ -85,9 +89,8 @@ cdef class Prefixes:
         image.region(f"{name}.texts", self.byte_region)
         self.count = image.note(name)["count"]
         self.seed = seed
-        while 2 * self.count > self.table_mask:
-            if self.grow_table() < 0:
-                raise MemoryError("no room for prefixes")
+        if self.grow_table() < 0:
+            raise MemoryError("no room for prefixes")
 
     def number(self, const unsigned char[::1] text not None) -> int:
         """Intern a text; 0 when it is empty, longer than 255 bytes, or 65,536 others came first."""

@@ -31,12 +31,15 @@ ctypedef struct vector_t:           # 64 bytes: one stored vector
 cdef class Space:
     cdef readonly uint32_t dimensions
     cdef readonly uint32_t stride           # bytes of a row of codes: `dimensions` padded to 64
+    cdef readonly uint32_t stride4          # bytes of a row of 4-bit codes
     cdef readonly uint32_t count            # rows in use, dead ones included
     cdef readonly uint32_t live             # rows that did not die
     cdef readonly object model              # str, None: unknown
     cdef Region rows                        # vector_t
     cdef Region floats                      # float[dimensions] a row, as stored
     cdef Region codes                       # int8[stride] a row
+    cdef Region nibbles                     # 4-bit codes, stride4 bytes a row, in whole blocks of rows
+    cdef Region hints                       # knn_rows_t: their scales and residuals, by block
     cdef Region row_of                      # row + 1 by entity number, 0: none
     cdef Arena texts
     cdef uint32_t limbo                     # chains of dead rows: since the last fold,

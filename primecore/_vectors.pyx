@@ -1,7 +1,7 @@
 # Vectors: which are live, what they hold, which space is in force. The contract stands in _vectors.pxd.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport int8_t, int32_t, uint32_t
+from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
@@ -20,8 +20,15 @@ cdef extern from "knn.h" nogil:
         double norm
         float scale
         float residual
+        float scale4
+        float residual4
         int32_t sum
-    void knn_encode(const float* x, size_t count, int8_t* codes, size_t stride, knn_coded_t* out)
+    ctypedef struct knn_rows_t:
+        float* scale
+        float* residual
+    void knn_encode(
+        const float* x, size_t count, int8_t* codes, size_t stride, uint8_t* nibbles, size_t stride4, knn_coded_t* out
+    )
 
 
 cdef extern from * nogil:
@@ -38,9 +45,12 @@ cdef class Space:
         self.dimensions = dimensions
         self.model = model
         self.stride = (dimensions + KNN_BLOCK_BYTES - 1) // KNN_BLOCK_BYTES * KNN_BLOCK_BYTES
+        self.stride4 = (dimensions + 2 * KNN_BLOCK_BYTES - 1) // (2 * KNN_BLOCK_BYTES) * KNN_BLOCK_BYTES
         self.rows = Region(<size_t>32 << 30)
         self.floats = Region(<size_t>256 << 30)
         self.codes = Region(<size_t>64 << 30)
+        self.nibbles = Region(<size_t>32 << 30)
+        self.hints = Region(<size_t>16 << 30)
         self.row_of = Region(<size_t>16 << 30)
         self.texts = Arena()
 
@@ -49,6 +59,8 @@ cdef class Space:
         draft.region(f"{name}.rows", self.rows)
         draft.region(f"{name}.floats", self.floats)
         draft.region(f"{name}.codes", self.codes)
+        draft.region(f"{name}.nibbles", self.nibbles)
+        draft.region(f"{name}.hints", self.hints)
         draft.region(f"{name}.row_of", self.row_of)
         draft.arena(f"{name}.texts", self.texts)
         draft.notes[name] = {
@@ -62,6 +74,8 @@ cdef class Space:
         image.region(f"{name}.rows", self.rows)
         image.region(f"{name}.floats", self.floats)
         image.region(f"{name}.codes", self.codes)
+        image.region(f"{name}.nibbles", self.nibbles)
+        image.region(f"{name}.hints", self.hints)
         image.region(f"{name}.row_of", self.row_of)
         image.arena(f"{name}.texts", self.texts)
         self.count = noted["count"]
@@ -75,6 +89,7 @@ cdef class Space:
     def memory_bytes(self):
         """Bytes in use: (numbers, codes and records; texts and metadata)."""
         rows = self.rows.used_bytes + self.floats.used_bytes + self.codes.used_bytes + self.row_of.used_bytes
+        rows += self.nibbles.used_bytes + self.hints.used_bytes
         return rows, self.texts.used_bytes
 
     cdef uint32_t row(self, uint32_t entity) noexcept nogil:
@@ -88,6 +103,7 @@ cdef class Space:
         # first, see is_visible() in _knn.pyx).
         cdef uint32_t row = self.free - 1
         cdef size_t rows = <size_t>self.count + 1
+        cdef size_t blocks = <size_t>self.count // KNN_ROWS + 1
         cdef vector_t* record
         if self.free:
             record = self.record(row)
@@ -96,11 +112,13 @@ cdef class Space:
             __atomic_store_n(&record.shown, 0, __ATOMIC_RELEASE)
             __atomic_store_n(&record.died, 0, __ATOMIC_RELEASE)
             return row
-        # A kernel takes whole blocks of rows, so codes lie ready beyond the last one.
+        # A kernel takes whole blocks of rows, so their 4-bit codes lie ready beyond the last one.
         if (
             self.rows.grow(rows * sizeof(vector_t)) < 0
             or self.floats.grow(rows * self.dimensions * sizeof(float)) < 0
-            or self.codes.grow((rows + KNN_ROWS) * self.stride) < 0
+            or self.codes.grow(rows * self.stride) < 0
+            or self.nibbles.grow(blocks * KNN_ROWS * self.stride4) < 0
+            or self.hints.grow(blocks * sizeof(knn_rows_t)) < 0
         ):
             return NONE32
         self.count += 1
@@ -113,6 +131,7 @@ cdef class Space:
         cdef uint32_t row
         cdef vector_t* record
         cdef knn_coded_t coded
+        cdef knn_rows_t* about
         if (size and not text) or (end > self.row_of.used_bytes and self.row_of.grow(end) < 0):
             return NONE32
         row = self.take_row()
@@ -120,8 +139,12 @@ cdef class Space:
             return NONE32
         memcpy(self.numbers(row), event.vector, self.dimensions * sizeof(float))
         knn_encode(
-            self.numbers(row), self.dimensions, (<int8_t*>self.codes.base) + <size_t>row * self.stride, self.stride, &coded
+            self.numbers(row), self.dimensions, (<int8_t*>self.codes.base) + <size_t>row * self.stride, self.stride,
+            (<uint8_t*>self.nibbles.base) + <size_t>row * self.stride4, self.stride4, &coded,
         )
+        about = (<knn_rows_t*>self.hints.base) + row // KNN_ROWS
+        about.scale[row % KNN_ROWS] = coded.scale4
+        about.residual[row % KNN_ROWS] = coded.residual4
         record = self.record(row)
         record.norm = coded.norm
         record.scale = coded.scale

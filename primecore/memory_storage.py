@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -40,14 +41,16 @@ class MemoryStorage:
         self.directories: dict[str, _Directory] = {}
         self.locks: dict[int, _File] = {}
         self.room_bytes = room_bytes
+        self._names = threading.RLock()  # a log's threads change names at once, and no clone shows half a change
 
     # --- names
 
     def make_directory(self, path: str) -> None:
         path = os.path.normpath(path)
-        while path not in self.directories:
-            self.directories[path] = _Directory(Mapping.directory())
-            path = os.path.dirname(path)
+        with self._names:
+            while path not in self.directories:
+                self.directories[path] = _Directory(Mapping.directory())
+                path = os.path.dirname(path)
 
     def is_file(self, path: str) -> bool:
         directory, name = os.path.split(os.path.normpath(path))
@@ -77,8 +80,9 @@ class MemoryStorage:
         below = [path for path in self.directories if path == target or path.startswith(target + os.sep)]
         if any(self.directories[path].now for path in below) or len(below) > 1:
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), target)
-        for path in [path for path in self.directories if path == source or path.startswith(source + os.sep)]:
-            self.directories[target + path[len(source) :]] = self.directories.pop(path)
+        with self._names:
+            for path in [path for path in self.directories if path == source or path.startswith(source + os.sep)]:
+                self.directories[target + path[len(source) :]] = self.directories.pop(path)
 
     def remove(self, path: str) -> None:
         self._file(path)
@@ -109,9 +113,10 @@ class MemoryStorage:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
 
     def _change(self, directory: _Directory, entries: dict[str, _File | None]) -> None:
-        directory.changes.append(entries)
-        directory.handle.note_change()
-        _apply(directory.now, entries)
+        with self._names:
+            directory.changes.append(entries)
+            directory.handle.note_change()
+            _apply(directory.now, entries)
 
     # --- contents
 
@@ -197,16 +202,17 @@ class MemoryStorage:
                     clones[id(file)] = _clone_file(file, rng, odds, keep_everything)
             return {name: file and clones[id(file)] for name, file in change.items()}
 
-        for path, directory in self.directories.items():
-            covered = directory.handle.synced_changes
-            copy = clone.directories[path] = _Directory(Mapping.directory())
-            for number, change in enumerate(directory.changes):
-                if number == covered:
+        with self._names:
+            for path, directory in self.directories.items():
+                covered = directory.handle.synced_changes
+                copy = clone.directories[path] = _Directory(Mapping.directory())
+                for number, change in enumerate(directory.changes):
+                    if number == covered:
+                        copy.handle.sync()
+                    if keep_everything or number < covered or rng.random() < odds:
+                        clone._change(copy, cloned(change))
+                if not keep_everything or covered == len(directory.changes):
                     copy.handle.sync()
-                if keep_everything or number < covered or rng.random() < odds:
-                    clone._change(copy, cloned(change))
-            if not keep_everything or covered == len(directory.changes):
-                copy.handle.sync()
         return clone
 
     def patch(self, path: str, offset: int, data: bytes) -> None:

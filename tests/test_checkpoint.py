@@ -137,6 +137,36 @@ def test_words_are_found_after_opening_from_one() -> None:
         assert prime.replay(verify=True).equal
 
 
+@pytest.mark.parametrize("kinds", [31, 32, 33, 63, 64, 65, 700])
+def test_stores_of_many_kinds_open_from_one(kinds: int) -> None:
+    # Types, relations, domains and labels are numbered each in a table that grows; so are the heads of ids.
+    storage, events = MemoryStorage(), []
+    for number in range(kinds):
+        about = {"name": f"Name {number}", "domain": f"domain{number}", "labels": [f"label{number}"]}
+        events.append(("prime.node.created", f"node:type{number}:a", {"properties": about}))
+        link = {"source": f"node:type{number}:a", "target": "node:type0:a", "relation": f"relation{number}"}
+        events.append(("prime.edge.created", f"edge:kind{number}:a", link))
+        events.append((f"note.kind{number}", f"note{number}:a", {}))
+
+    def write(prime: Any, some: list[tuple[str, str, Any]]) -> None:
+        prime.append_many([dict(zip(("event_type", "entity_id", "payload"), one, strict=True)) for one in some])
+
+    with open_on(storage) as prime:
+        write(prime, events[: len(events) // 2])
+        prime.checkpoint()
+    with open_on(storage) as prime:
+        assert prime.opening.replayed == 0
+        write(prime, events[len(events) // 2 :])
+        before = prime.digest(), prime.stats(), prime.neighbors("node:type0:a"), prime.domains()
+        prime.checkpoint()
+    with open_on(storage) as prime:
+        assert prime.opening.replayed == 0
+        after = prime.digest(), prime.stats(), prime.neighbors("node:type0:a"), prime.domains()
+        assert (after[0], after[2], after[3]) == (before[0], before[2], before[3])
+        assert after[1].nodes_by_type == before[1].nodes_by_type and len(after[1].nodes_by_type) == kinds
+        assert prime.replay(verify=True).equal
+
+
 def test_event_ids_stay_taken() -> None:
     storage, event_id = MemoryStorage(), new_id()
     with open_on(storage) as prime:

@@ -39,19 +39,32 @@ def filled(rows: np.ndarray) -> primecore.Prime:
 @pytest.mark.parametrize("stride", (64, 128, 384, 65_536))
 def test_every_kernel_gives_the_same_integers(stride):
     rng = np.random.default_rng(stride)
-    extremes = [(np.full(stride, 255), np.full(4 * stride, 127)), (np.full(stride, 255), np.full(4 * stride, -127))]
-    draws = [(rng.integers(1, 256, stride), rng.integers(-127, 128, 4 * stride)) for _ in range(8)]
-    for query, rows in [*extremes, *draws]:
-        expected = rows.reshape(4, stride).astype(np.int64) @ query.astype(np.int64)
+    extremes = [(np.full(stride, 255), np.full(stride, 127)), (np.full(stride, 255), np.full(stride, -127))]
+    draws = [(rng.integers(1, 256, stride), rng.integers(-127, 128, stride)) for _ in range(8)]
+    for query, row in [*extremes, *draws]:
         for kernel in _knn.kernels():
-            found = _knn.block_sums(kernel, query.astype(np.uint8), rows.astype(np.int8))
-            assert found == expected.tolist(), kernel
+            assert _knn.row_sum(kernel, query.astype(np.uint8), row.astype(np.int8)) == int(row @ query), kernel
+
+
+@pytest.mark.parametrize("stride", (64, 192, 32_768))
+def test_every_kernel_gives_the_same_integers_of_four_bit_codes(stride):
+    rng = np.random.default_rng(stride)
+    extremes = [(np.full(2 * stride, one), np.full((16, 2 * stride), 15)) for one in (127, -127)]
+    draws = [(rng.integers(-127, 128, 2 * stride), rng.integers(0, 16, (16, 2 * stride))) for _ in range(8)]
+    for query, codes in [*extremes, *draws]:
+        halves = codes.reshape(16, stride // 64, 2, 64)
+        nibbles = (halves[:, :, 0] | halves[:, :, 1] << 4).reshape(-1).astype(np.uint8)
+        for kernel in _knn.kernels():
+            assert _knn.rows_sums(kernel, query.astype(np.int8), nibbles) == (codes @ query).tolist(), kernel
 
 
 def test_a_kernel_takes_whole_blocks_only():
-    for kernel, query, rows in ((0, 63, 252), (0, 64, 255), (99, 64, 256), (-1, 64, 256)):
+    for kernel, query, rows in ((0, 127, 1008), (0, 128, 1023), (99, 128, 1024), (-1, 128, 1024), (0, 0, 0)):
         with pytest.raises(ValueError, match="blocks of 64"):
-            _knn.block_sums(kernel, bytearray(query), np.zeros(rows, np.int8))
+            _knn.rows_sums(kernel, np.zeros(query, np.int8), bytearray(rows))
+    for kernel, query, rows in ((0, 63, 63), (0, 64, 63), (99, 64, 64), (-1, 64, 64)):
+        with pytest.raises(ValueError, match="blocks of 64"):
+            _knn.row_sum(kernel, bytearray(query), np.zeros(rows, np.int8))
 
 
 @pytest.mark.parametrize("dimensions", DIMENSIONS)
