@@ -405,7 +405,8 @@ cdef class Look:
         cdef uint32_t last = NONE32
         cdef double bar = 0.0
         try:
-            qsort(found, count, sizeof(scored_t), &by_score)
+            if count:
+                qsort(found, count, sizeof(scored_t), &by_score)
             for i in range(count):
                 if found[i].row == last:
                     continue

@@ -177,7 +177,7 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     if rows is None:
         with nogil:
             status = look.scan(wanted, recall.floor, &found, &count)
-            if status == 0:
+            if status == 0 and count:
                 qsort(found, count, sizeof(scored_t), &by_cosine)
         if status < 0:
             free(found)

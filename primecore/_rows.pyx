@@ -143,8 +143,10 @@ cdef class Rows:
         out += event.entity.size
         memcpy(out, event.type.data, record.type_bytes)
         out += record.type_bytes
-        memcpy(out, payload.data, payload.size)
-        memcpy(out + payload.size, metadata.data, metadata.size)
+        if payload.size:
+            memcpy(out, payload.data, payload.size)
+        if metadata.size:
+            memcpy(out + payload.size, metadata.data, metadata.size)
 
     def chain(self, bytes before not None, uint64_t last=UINT64_MAX) -> bytes:
         """The log's chain hash behind the last event, or behind that of position `last`, from the one before the first:
@@ -277,7 +279,8 @@ cdef class Gathered:
         with nogil:
             for i in range(self.count):
                 text = self.text(i, which)
-                memcpy(out + at[i], text.data, text.size)
+                if text.size:
+                    memcpy(out + at[i], text.data, text.size)
         self.columns[name] = (offsets, data)
         if which > 1:
             self.payload_bytes += total

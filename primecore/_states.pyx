@@ -83,8 +83,10 @@ cdef class States:
             raise MemoryError("no room for properties")
         at = self.arena.at(ref[0])
         memcpy(at, &state, header)
-        memcpy(at + header, properties.data, state.properties_bytes)
-        memcpy(at + header + state.properties_bytes, labels.data, state.labels_bytes)
+        if state.properties_bytes:
+            memcpy(at + header, properties.data, state.properties_bytes)
+        if state.labels_bytes:
+            memcpy(at + header + state.properties_bytes, labels.data, state.labels_bytes)
         return 0
 
     cdef int merge(self, uint32_t* ref, uint32_t header, slice_t patch, slice_t labels, int64_t valid_from_us,

@@ -338,7 +338,7 @@ def test_what_was_refused_leaves_no_address_space_behind(small: tuple[MemoryStor
         before = _memory.reserved_total()
         with pytest.raises(checkpoint.Refused):
             checkpoint.restore(found, found.position, lambda position: "another")
-        assert _memory.reserved_total() == before
+        assert _memory.reserved_total() <= before
     finally:
         gc.enable()
 
