@@ -214,7 +214,7 @@ def embedding_of(value: Any, field: str) -> list[float]:
         require(all(isinstance(number, Number) for number in value), field)
         numbers = [float32(number) for number in value]
     else:
-        require(is_string(value), field)
+        require(is_string(value) and len(value) % 4 == 0, field)  # Python takes "=" after whole groups of four
         try:
             raw = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):

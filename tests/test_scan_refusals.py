@@ -96,6 +96,7 @@ REFUSED = [
     ({**VECTOR, "entity_id": "vec:"}, "entity_id", "expected vec:{entity_id}"),
     ({**VECTOR, "payload": {}}, "payload.embedding", "required, but missing"),
     ({**VECTOR, "payload": None, "metadata": {"embedding": None}}, "payload.embedding", "required, but missing"),
+    (with_payload(VECTOR, embedding="AACAPwAAAEPwAAAA="), "payload.embedding", "expected padded base64"),
     (with_payload(VECTOR, embedding={}), "payload.embedding", "expected an array of numbers, or a string of base64"),
     (with_payload(VECTOR, embedding=[]), "payload.embedding", "expected 1 to 65,536 dimensions"),
     (with_payload(VECTOR, embedding=[1] * 65537), "payload.embedding", "expected 1 to 65,536 dimensions"),
