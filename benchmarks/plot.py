@@ -131,7 +131,7 @@ def further(results: dict[str, Result]) -> list[tuple[str, str]]:
         for name, words in (("mixed", "mixed events"), ("graph", "events of the graph")):
             one = results["reopen"]["figures"][name]
             what = f"opening a store of {one['events']:,.0f} {words} (replay of the log)"
-            found.append((what, f"{one['open_s']:.2f} s"))
+            found.append((what, f"{one['open_s']:.2f} s; on all cores {one['open_all_cores_s']:.2f} s"))
     if "append" in results:
         one = results["append"]["figures"]
         found.append(("`prime.append(...)`, median", nanoseconds(one["append_interval_ns_p50"])))
