@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import os
 import random
@@ -24,7 +23,7 @@ from support.realdata import KNOWN, real_log
 from support.stores import new_id
 
 import primecore
-from primecore import _memory, checkpoint, checkpointer
+from primecore import checkpoint, checkpointer
 from primecore._mapping import Faults
 from primecore.errors import CorruptLog, InvalidArgument, PrimeError
 from primecore.memory_storage import MemoryStorage
@@ -326,21 +325,6 @@ def test_other_layouts_versions_and_stores(
         other.write(checkpoint.path_of(STORE, prime.position), foreign)
         digest = prime.digest()
     opens_by_replay(other, digest, "another store")
-
-
-def test_what_was_refused_leaves_no_address_space_behind(small: tuple[MemoryStorage, str, str]) -> None:
-    storage, _, _ = small
-    gc.collect()
-    gc.disable()
-    try:
-        found, _ = checkpoint.find(storage, STORE)
-        assert found is not None
-        before = _memory.reserved_total()
-        with pytest.raises(checkpoint.Refused):
-            checkpoint.restore(found, found.position, lambda position: "another")
-        assert _memory.reserved_total() <= before
-    finally:
-        gc.enable()
 
 
 def test_a_checkpoint_of_another_life_of_the_log() -> None:

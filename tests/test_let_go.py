@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.disks import STORE, open_on
 
 import primecore
+from primecore import checkpoint
 from primecore._memory import reserved_total
+from primecore.memory_storage import MemoryStorage
 
 
 @pytest.mark.parametrize("arguments", [{}, {"read_only": True}, {"via_owner": True}])
@@ -33,6 +36,25 @@ def test_a_closed_store_lets_go_of_its_ranges(tmp_path: Path, arguments: dict[st
                 break
             time.sleep(0.1)
         assert reserved_total() == before
+    finally:
+        gc.enable()
+
+
+def test_a_checkpoint_that_is_refused_leaves_no_ranges_behind() -> None:
+    storage = MemoryStorage()
+    with open_on(storage) as prime:
+        prime.add_node("person", {"name": "Alice"})
+        prime.checkpoint()
+    found, _ = checkpoint.find(storage, STORE)
+    assert found is not None
+    del prime
+    gc.collect()
+    gc.disable()
+    try:
+        before = reserved_total()
+        with pytest.raises(checkpoint.Refused):
+            checkpoint.restore(found, found.position, lambda position: "another event")
+        assert reserved_total() <= before  # what earlier tests left may go meanwhile
     finally:
         gc.enable()
 
