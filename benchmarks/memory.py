@@ -1,7 +1,8 @@
 """Anonymous memory (RssAnon) of a node and of an edge with a UUID id, both directions, in a process of its own.
 
 The lines come through a pipe from another process, and the log is a mapped file, so neither counts. Properties, history
-and dedupe are taken off by what `stats().memory_bytes` says of them, and reported apart.
+and dedupe are taken off by what `stats().memory_bytes` says of them, and reported apart. `each_more` is what one more
+costs: measured between half of the store and all of it, without what a store costs however little it holds.
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ def main() -> None:
     count = common.scaled(1_000_000, arguments.scale)
     with common.workplace(arguments) as folder:
         figures = common.child("memory.py", "--measure", folder / "store", count)
+        half = common.child("memory.py", "--measure", folder / "store", count // 2)
+        for name in ("bytes_per_node", "bytes_per_edge"):
+            whole = figures[name]["tables"] * count - half[name]["tables"] * (count // 2)
+            figures[name]["each_more"] = round(whole / (count - count // 2), 1)
         common.fresh(folder / "store")
     common.finish("memory", arguments, head, figures)
 

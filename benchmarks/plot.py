@@ -158,6 +158,7 @@ def limits_part(results: dict[str, Result]) -> str:
         "|---|---|---|",
         f"| anonymous memory in all | {node['all']:.0f} | {edge['all']:.0f} |",
         f"| of it tables, lists and indexes | {node['tables']:.0f} | {edge['tables']:.0f} |",
+        f"| the same, of one more | {node['each_more']:.0f} | {edge['each_more']:.0f} |",
     ]
     for part in sorted({*node["by_stats"], *edge["by_stats"]}):
         values = [one["by_stats"].get(part, 0.0) for one in (node, edge)]
