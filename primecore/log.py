@@ -216,6 +216,8 @@ class Log(Followed):
                 if not create:
                     raise not_found(directory)
                 known = create_store(storage, directory, sizes)
+            else:
+                storage.sync_directory(directory)  # who wrote the manifest may have ended before its name was durable
             pages: list[Live] = []
 
             def announce() -> None:

@@ -201,3 +201,24 @@ def test_a_manifest_that_cannot_be_renewed_poisons(tmp_path, call, monkeypatch):
         assert len(contents(log)) == log.wal.committed_position
     with Log.open(tmp_path / "s", segment_sizes=sizes) as log:
         assert len(contents(log)) >= 1
+
+
+def test_a_store_whose_making_failed_at_the_last_sync_keeps_its_name_from_then_on():
+    # The manifest took its name, the sync of that failed, and the process was killed: the next must not trust it.
+    for operation in range(1, 40):
+        disk, faults, rng = MemoryStorage(), Faults(), random.Random(operation)
+        faults.arm(operation, errno.EIO)
+        with contextlib.suppress(EnvironmentFailure):
+            Log.open("/s", storage=FaultyStorage(disk, faults), segment_sizes=SMALL).close()
+        faults.disarm()
+        disk = disk.crash_clone(rng, keep_everything=True)
+        log = Log.open("/s", storage=disk, segment_sizes=SMALL)
+        fields = event(rng, biggest=100)
+        append(log, fields)
+        log.flush()
+        clones = [disk.crash_clone(rng) for _ in range(8)]
+        log.close()
+        for clone in clones:
+            again = Log.open("/s", storage=clone, segment_sizes=SMALL)
+            assert contents(again) == [expected(fields)]
+            again.close()
