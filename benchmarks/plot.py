@@ -117,7 +117,10 @@ def readme_part(results: dict[str, Result]) -> str:
     rows = [f"| {what} | {told} |" for what, told in further(results)]
     if rows:
         lines += ["| figure | measured |", "|---|---|", *rows, ""]
-    lines.append(f"Medians, one pinned core, made by [benchmarks/](benchmarks/README.md). {origin(own)}.")
+    lines.append(
+        "Medians, made by [benchmarks/](benchmarks/README.md): events per second of a file on all cores, the rest on one "
+        f"pinned core unless it says otherwise. {origin(own)}."
+    )
     return "\n".join(lines) + "\n"
 
 
