@@ -1,7 +1,7 @@
 """The garbage collector in the midst of a read or a write.
 
-Making an object may start a collection (CPython up to 3.11), a collection may run anybody's finalizers, and these may let
-go of the GIL: a writer then comes in between two lines of compiled code that looks as if nothing could. And what it
+Making an object may start a collection (CPython up to 3.11), a collection may run anybody's finalizers, and these may
+let go of the GIL: a writer then comes in between two lines of compiled code that looks as if nothing could. And what it
 collects may be a lazy result, or the store that one points into.
 """
 

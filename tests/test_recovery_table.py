@@ -257,3 +257,57 @@ def test_a_reader_does_not_take_for_damage_what_an_owner_writes_on(early, monkey
     monkeypatch.setattr(finder.Finder, "_look_behind", late)
     with open_log(store, read_only=True) as reader:
         assert reader.recovery is None and len(contents(reader)) == 7
+
+
+@pytest.mark.parametrize("number", [0, 2, -1])
+def test_a_read_error_is_never_a_tail(killed: Path, number: int, monkeypatch):
+    path = segments(killed)[number]
+    real = RealStorage.map
+
+    def failing(self, name, **options):
+        if name == str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+        return real(self, name, **options)
+
+    monkeypatch.setattr(RealStorage, "map", failing)
+    for read_only in (False, True):
+        with pytest.raises(StorageFailure, match="nothing was taken for a torn tail") as caught:
+            open_log(killed, read_only=read_only)
+        assert str(path) in str(caught.value)
+    monkeypatch.undo()
+    with open_log(killed) as log:
+        assert len(contents(log)) == EVENTS + 1
+
+
+def test_a_tail_that_nobody_promised_is_set_aside(tmp_path):
+    """Copied, blanked, reported; what follows it in later segments goes along."""
+    log = open_log(tmp_path / "live")
+    for number in range(5):
+        append(log, note(number))
+    log.flush()
+    for number in range(5, 60):
+        append(log, note(number))
+    assert len(log.wal.segment_list) > 2
+    shutil.copytree(tmp_path / "live", tmp_path / "s")
+    log.close()
+    store = tmp_path / "s"
+    first, *later = segments(store)
+    data = first.read_bytes()
+    offset, end = records(data)[9], records(data)[-1]
+    change(first, offset + 90)
+    torn = first.read_bytes()[offset:end].rstrip(b"\0")  # zeros at the end are nothing
+    gone = {file.name: file.read_bytes() for file in later}
+    with open_log(store) as log:
+        report = log.recovery
+        assert len(contents(log)) == report.events == 9 and not report.damaged
+        assert (report.file, report.offset, report.position) == (str(first), offset, 10)
+        assert report.bytes_set_aside == len(torn) + sum(map(len, gone.values()))
+        for word in (str(first), f"offset {offset}", f"{report.bytes_set_aside} bytes", "quarantine", "all 9 events"):
+            assert word in report.message
+        kept = {file.name: file.read_bytes() for file in (store / "quarantine").iterdir()}
+        assert torn in kept.values()
+        for name, held in gone.items():
+            assert [data for file, data in kept.items() if file.endswith(name)] == [held]
+        assert first.read_bytes()[offset:] == bytes(len(data) - offset) and segments(store) == [first]
+    with open_log(store) as log:
+        assert log.recovery is None and len(contents(log)) == 9
