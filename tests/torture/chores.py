@@ -1,7 +1,7 @@
 """Whole stores on a simulated disk: writes beside checkpoints, compaction, backups and readers, any operation failing.
 
-A life ends with a close, kill -9 or loss of power. What is there afterwards is a beginning of what was written, with all
-that was confirmed; every projection is the fold of it, `verify` finds no damage, and a backup restores what it said.
+A life ends with a close, kill -9 or loss of power. What is there afterwards is a beginning of what was written, with
+all that was confirmed; every projection is the fold of it, `verify` finds no damage, and a backup restores what it said.
 """
 
 from __future__ import annotations
@@ -60,10 +60,9 @@ class Chores:
         self.faults.disarm()
         written = facts(prime)
         assert written[: len(self.kept)] == self.kept, "what was there has changed"
-        self.kept, self.sure = written, max(self.sure, prime.durable_position)
+        self.kept, self.confirmed = written, prime.durable_position  # before the clone: a thread syncs meanwhile
         ending = rng.choice(("close", "kill", "power"))
         crashed = self.disk.crash_clone(rng, keep_everything=ending == "kill")
-        self.confirmed = prime.durable_position
         if rng.random() < 0.5:
             self.arm()
         closed = False
