@@ -44,6 +44,7 @@ build: $(VENV)/editable.stamp  ## Make .venv and compile in place, warnings and 
 	@mkdir -p build
 	@PRIME_STRICT=1 $(PY) setup.py build_ext --inplace > build/$(notdir $(VENV)).log 2>&1 \
 	  || { grep -vE '^(running|building|creating|copying|$${CC:-gcc}|gcc|clang) ' build/$(notdir $(VENV)).log >&2; exit 1; }
+	@$(PY) -m compileall -q primecore cli  # as pip does for an installation: without byte code `prime` starts in twice the time
 
 # The editable install: the `prime` command, and the finder that shows cli/ as primecore.cli. It compiles nothing (that is
 # for `build`, which remembers what it has done), and changed code needs no new one.
