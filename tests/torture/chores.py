@@ -1,7 +1,7 @@
 """Whole stores on a simulated disk: writes beside checkpoints, compaction, backups and readers, any operation failing.
 
 A life ends with a close, kill -9 or loss of power. What is there afterwards is a beginning of what was written, with
-all that was confirmed; every projection is the fold of it, `verify` finds no damage, and a backup restores what it said.
+all that was confirmed; every projection is the fold of it, `verify` finds no damage, a backup restores what it said.
 """
 
 from __future__ import annotations
