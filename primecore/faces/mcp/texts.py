@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def fit(body: Json | orjson.Fragment, tokens: int) -> bytes:
-    """`body` as JSON, with its longest lists cut short until it takes at most `tokens`, if it can; what was cut is said.
+    """`body` as JSON, its longest lists cut short until it takes at most `tokens`, if it can; what was cut is said.
 
     A page that is cut says where to go on, as a page that was asked for would.
     """
