@@ -51,9 +51,6 @@ cdef class OpenResult:
     def __cinit__(self):
         ring_init(&self.link, <void*>self)
 
-    def __dealloc__(self):
-        self.unlink()
-
     cdef int freeze(self) except -1:
         self.unlink()
         return 0

@@ -421,12 +421,19 @@ class Log(Followed):
     def stats(self) -> LogStats:
         """Figures about the log, now."""
         age_us, worst_us, syncs = control.sync_times_us(self.wal)
-        segments = [segment for segment in self.wal.segment_list if not segment.is_gone]
+        wal_bytes = allocated_bytes = segments = history_bytes = 0
+        for segment in self.wal.segment_list:
+            if not segment.is_gone:
+                wal_bytes += segment.tail
+                allocated_bytes += segment.mapping.nbytes
+                segments += 1
+        for file in self.known.history:
+            history_bytes += file.nbytes
         return LogStats(
-            wal_bytes=sum(segment.tail for segment in segments),
-            allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
-            segments=len(segments),
-            history_bytes=sum(file.nbytes for file in self.known.history),
+            wal_bytes=wal_bytes,
+            allocated_bytes=allocated_bytes,
+            segments=segments,
+            history_bytes=history_bytes,
             history_files=len(self.known.history),
             durable_position=self.durable_position,
             oldest_unsynced_ms=age_us / 1000,

@@ -370,12 +370,12 @@ class Prime(Memories, PastVerbs, Searches):
         return self._engine.one_look(self._stats)
 
     def _stats(self) -> Stats:
-        views, log = self._views, self._engine.log.stats()
+        views, runner, log = self._views, self._engine.runner, self._engine.log.stats()
         counters, position = views.stats.counters, self.position
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
         applied: dict[str, int] = {}
         for view in views.all():
-            memory |= view.memory_bytes()
+            memory.update(view.memory_bytes())
             applied[view.name] = position
         applied[views.words.name] = views.words.position
         return Stats(
@@ -400,8 +400,8 @@ class Prime(Memories, PastVerbs, Searches):
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,
             fsync=self._engine.settings.fsync,
-            projections=applied | self._engine.runner.positions(),
-            parked=self._engine.runner.parked() + views.vectors.parked(),
+            projections=applied | runner.positions(),
+            parked=runner.parked() + views.vectors.parked(),
         )
 
     # Projections.
