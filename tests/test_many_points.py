@@ -1,4 +1,4 @@
-"""The promises about time at many points: one digest whichever way a log is read, one past before and after compaction."""
+"""Time at many points: one digest whichever way a log is read, and one past before and after compaction."""
 
 from __future__ import annotations
 
