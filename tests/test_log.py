@@ -348,7 +348,7 @@ def test_a_closed_log_refuses(tmp_path):
 
 @pytest.mark.parametrize("backend", ["mapping", "pwrite"])
 def test_a_batch_that_moves_on_leaves_zeros_where_it_began(tmp_path, backend):
-    """Else the sealed segment would hold bytes behind its end, which verify takes for damage and recovery sets aside."""
+    """Else the sealed segment would hold bytes behind its end: damage to verify, and recovery sets them aside."""
     rng = random.Random(3)
     sizes = SegmentSizes(first_bytes=8192, max_bytes=8192)
     with Log.open(tmp_path / "s", segment_sizes=sizes, backend=backend) as log:
