@@ -1,7 +1,7 @@
 # The graph's tables and the fold of events into them: nodes, edges, vectors' liveness. Knows events and numbers; no files, no JSON beyond
 # handing properties to the merge, no queries.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._adjacency cimport Adjacency, link_t
 from primecore._event cimport event_t, slice_t
@@ -48,6 +48,7 @@ cdef class Graph:
 
     cdef node_t* node(self, uint32_t number) noexcept nogil
     cdef node_cold_t* cold(self, uint32_t number) noexcept nogil
+    cdef int64_t updated_us(self, uint32_t number) noexcept nogil            # of a live node
     cdef edge_t* edge(self, uint32_t number) noexcept nogil
     cdef entity_t* entity(self, uint32_t number) noexcept nogil
     cdef KeyTable table_of(self, const char* entity, uint32_t size)

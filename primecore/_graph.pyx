@@ -3,7 +3,8 @@
 import os
 import sys
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from cpython.list cimport PyList_GET_ITEM
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from primecore._adjacency cimport (
@@ -38,6 +39,11 @@ cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
 
 cdef enum:
     MAX_UNFOLDED = 1 << 19          # more events than a batch of 32 MiB has
+
+
+cdef inline int64_t changed_at(event_t* event, node_cold_t* cold) noexcept nogil:
+    # As a state keeps it.
+    return UNBOUNDED if event.time_us == cold.created_us else event.time_us
 
 
 cdef size_t bytes_in(KeyTable table):
@@ -104,6 +110,10 @@ cdef class Graph:
 
     cdef node_cold_t* cold(self, uint32_t number) noexcept nogil:
         return (<node_cold_t*>self.cold_region.base) + number
+
+    cdef int64_t updated_us(self, uint32_t number) noexcept nogil:
+        cdef int64_t changed_us = self.states.changed_us(self.node(number).state)
+        return self.cold(number).created_us if changed_us == UNBOUNDED else changed_us
 
     cdef edge_t* edge(self, uint32_t number) noexcept nogil:
         return <edge_t*>self.edges.record(number)
@@ -236,10 +246,10 @@ cdef class Graph:
         cdef node_cold_t* cold = self.cold(number)
         cdef bint fresh = node.born == 0
         self.states.drop(&node.state, NODE_HEADER)
-        self.states.put(&node.state, NODE_HEADER, event.properties, event.labels, UNBOUNDED, UNBOUNDED)
-        cold.updated_us = event.time_us
         if fresh:
             cold.created_us = event.time_us
+        self.states.put(&node.state, NODE_HEADER, event.properties, event.labels, changed_at(event, cold), UNBOUNDED)
+        if fresh:
             node.born = <uint32_t>event.position
             node.domain = NONE32
             self.change(CHANGE_NODE_LIVE, number)
@@ -252,8 +262,9 @@ cdef class Graph:
         cdef node_t* node = self.node(number)
         if node.born == 0:
             return self.change(CHANGE_IGNORED)
-        self.cold(number).updated_us = event.time_us
-        self.states.merge(&node.state, NODE_HEADER, event.properties, event.labels, UNBOUNDED, UNBOUNDED)
+        self.states.merge(
+            &node.state, NODE_HEADER, event.properties, event.labels, changed_at(event, self.cold(number)), UNBOUNDED
+        )
         if event.domain_state != FIELD_ABSENT:
             self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
         return 0
@@ -471,9 +482,10 @@ cdef class Graph:
         return 0
 
     cdef str relation_name(self, uint32_t number):
-        while <uint32_t>len(self.names) <= number:
-            self.names.append(sys.intern(self.relations.key_str(<uint32_t>len(self.names))))
-        return <str>self.names[number]
+        cdef list names = self.names
+        while <uint32_t>len(names) <= number:
+            names.append(sys.intern(self.relations.key_str(<uint32_t>len(names))))
+        return <str>PyList_GET_ITEM(names, number)
 
     cdef void reclaim(self):
         self.nodes.reclaim()
