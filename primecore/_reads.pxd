@@ -38,6 +38,7 @@ cdef class Neighbors(OpenResult):
     cdef uint32_t limit
     cdef list items                     # once made
 
+    cdef list rows(self, bint whole)
     cdef list make(self)
     cdef uint32_t length(self) noexcept
     cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers,

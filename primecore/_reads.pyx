@@ -149,16 +149,14 @@ cdef class Neighbors(OpenResult):
         count = self.collect(self.out_word, False, self.limit, NULL, NULL)
         return count + self.collect(self.in_word, self.out_word != 0, self.limit - count, NULL, NULL)
 
-    cdef list make(self):
-        cdef uint32_t room, out_count, count, i
-        cdef uint32_t* peers
-        cdef uint32_t* edges
+    cdef list rows(self, bint whole):
+        # All entries, or the ids of the peers alone.
+        cdef uint32_t out_count, count, i
+        cdef uint32_t room = word_count(self.out_word) + word_count(self.in_word)
         cdef uint32_t[2 * FEW] few
+        cdef uint32_t* peers = few
+        cdef uint32_t* edges
         cdef list items
-        if self.items is not None:
-            return self.items
-        room = word_count(self.out_word) + word_count(self.in_word)
-        peers = few
         if room > FEW:
             peers = <uint32_t*>malloc(2 * <size_t>room * sizeof(uint32_t))
             if peers == NULL:
@@ -171,18 +169,26 @@ cdef class Neighbors(OpenResult):
             )
             for i in range(count):
                 __builtin_prefetch(self.graph.node(peers[i]))
-                __builtin_prefetch(self.graph.edge(edges[i]))
+                if whole:
+                    __builtin_prefetch(self.graph.edge(edges[i]))
             items = PyList_New(count)
             for i in range(count):
-                item = self.neighbor(peers[i], edges[i], OUT if i < out_count else IN)
+                if whole:
+                    item = self.neighbor(peers[i], edges[i], OUT if i < out_count else IN)
+                else:
+                    item = self.graph.nodes.key_str(peers[i])
                 Py_INCREF(item)
                 PyList_SET_ITEM(items, i, item)
         finally:
             if peers != few:
                 free(peers)
-        self.items = items
-        self.unlink()
         return items
+
+    cdef list make(self):
+        if self.items is None:
+            self.items = self.rows(True)
+            self.unlink()
+        return self.items
 
     cdef object neighbor(self, uint32_t peer, uint32_t number, str direction):
         cdef edge_t* edge = self.graph.edge(number)
@@ -224,7 +230,7 @@ cdef class Neighbors(OpenResult):
 
     def peers(self):
         """The peers' ids alone, in the same order."""
-        return [item[0] for item in self.make()]
+        return self.rows(False) if self.items is None else [item[0] for item in self.items]
 
     def __richcmp__(self, other, int operation):
         if operation not in (Py_EQ, Py_NE) or not isinstance(other, (list, tuple, Neighbors)):
