@@ -11,7 +11,7 @@ from primecore._history cimport History
 from primecore._memory cimport Epochs, Region
 from primecore._records cimport change_t, edge_t, entity_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
-from primecore._states cimport States
+from primecore._states cimport UNBOUNDED, States
 from primecore._vectors cimport Vectors
 
 
@@ -48,7 +48,10 @@ cdef class Graph:
 
     cdef node_t* node(self, uint32_t number) noexcept nogil
     cdef node_cold_t* cold(self, uint32_t number) noexcept nogil
-    cdef int64_t updated_us(self, uint32_t number) noexcept nogil            # of a live node
+    cdef inline int64_t updated_us(self, uint32_t number) noexcept nogil:    # of a live node
+        cdef int64_t changed_us = self.states.changed_us(self.node(number).state)
+        return self.cold(number).created_us if changed_us == UNBOUNDED else changed_us
+
     cdef edge_t* edge(self, uint32_t number) noexcept nogil
     cdef entity_t* entity(self, uint32_t number) noexcept nogil
     cdef KeyTable table_of(self, const char* entity, uint32_t size)
@@ -60,6 +63,7 @@ cdef class Graph:
     cdef bint is_crowded(self, event_t* event) noexcept nogil
     cdef uint32_t version_of(self, event_t* event) noexcept nogil
     cdef int fold(self, event_t* events, size_t count) except -1
+    cdef int fold_all(self, event_t* events, size_t count) except -1
     cdef int freeze_open(self) except -1
     cdef str relation_name(self, uint32_t number)
     cdef void reclaim(self)

@@ -4,7 +4,7 @@ import os
 import sys
 
 from cpython.list cimport PyList_GET_ITEM
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from primecore._adjacency cimport (
@@ -16,6 +16,7 @@ from primecore._event cimport (
     CODE_SPACE_DEFINED, CODE_VECTOR_DELETED, CODE_VECTOR_STORED, FIELD_ABSENT, FIELD_SET, NONE32, event_t, slice_t,
 )
 from primecore._changes cimport Changes
+from primecore._collector cimport collector_pause, collector_resume
 from primecore._graveyard cimport Graveyard
 from primecore._history cimport History
 from primecore._memory cimport Arena, Epochs, Region
@@ -25,7 +26,7 @@ from primecore._records cimport (
     CHANGE_VECTOR_SHOWN, SUPERSEDED, change_t, edge_t, entity_t, node_cold_t, node_t,
 )
 from primecore._shards cimport KeyTable
-from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, state_t
+from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, changed_at, state_t
 from primecore._vectors cimport Vectors
 
 
@@ -39,11 +40,6 @@ cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
 
 cdef enum:
     MAX_UNFOLDED = 1 << 19          # more events than a batch of 32 MiB has
-
-
-cdef inline int64_t changed_at(event_t* event, node_cold_t* cold) noexcept nogil:
-    # As a state keeps it.
-    return UNBOUNDED if event.time_us == cold.created_us else event.time_us
 
 
 cdef size_t bytes_in(KeyTable table):
@@ -111,10 +107,6 @@ cdef class Graph:
     cdef node_cold_t* cold(self, uint32_t number) noexcept nogil:
         return (<node_cold_t*>self.cold_region.base) + number
 
-    cdef int64_t updated_us(self, uint32_t number) noexcept nogil:
-        cdef int64_t changed_us = self.states.changed_us(self.node(number).state)
-        return self.cold(number).created_us if changed_us == UNBOUNDED else changed_us
-
     cdef edge_t* edge(self, uint32_t number) noexcept nogil:
         return <edge_t*>self.edges.record(number)
 
@@ -179,6 +171,13 @@ cdef class Graph:
     # The fold.
 
     cdef int fold(self, event_t* events, size_t count) except -1:
+        cdef int collects = collector_pause()       # freezing makes objects; a reader that came in would see half of it
+        try:
+            return self.fold_all(events, count)
+        finally:
+            collector_resume(collects)
+
+    cdef int fold_all(self, event_t* events, size_t count) except -1:
         cdef size_t i
         self.changes.count = 0
         self.vectors.reclaim()
@@ -248,7 +247,7 @@ cdef class Graph:
         self.states.drop(&node.state, NODE_HEADER)
         if fresh:
             cold.created_us = event.time_us
-        self.states.put(&node.state, NODE_HEADER, event.properties, event.labels, changed_at(event, cold), UNBOUNDED)
+        self.states.put(&node.state, NODE_HEADER, event.properties, event.labels, changed_at(event.time_us, cold.created_us), UNBOUNDED)
         if fresh:
             node.born = <uint32_t>event.position
             node.domain = NONE32
@@ -263,7 +262,7 @@ cdef class Graph:
         if node.born == 0:
             return self.change(CHANGE_IGNORED)
         self.states.merge(
-            &node.state, NODE_HEADER, event.properties, event.labels, changed_at(event, self.cold(number)), UNBOUNDED
+            &node.state, NODE_HEADER, event.properties, event.labels, changed_at(event.time_us, self.cold(number).created_us), UNBOUNDED
         )
         if event.domain_state != FIELD_ABSENT:
             self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
@@ -477,8 +476,10 @@ cdef class Graph:
     # Open lazy results.
 
     cdef int freeze_open(self) except -1:
+        cdef OpenResult result                      # held: freezing it makes objects, and its last holder may go then
         while self.open_head.next != &self.open_head:
-            (<OpenResult>self.open_head.next.owner).freeze()
+            result = <OpenResult>self.open_head.next.owner
+            result.freeze()
         return 0
 
     cdef str relation_name(self, uint32_t number):

@@ -333,7 +333,7 @@ cdef class Mapping:
         if self.c_mapping.kind != MAPPED_FILE:
             return
         with nogil:
-            error = load_pages(self.c_mapping.fd, self.c_mapping.data, 0, self.c_mapping.bytes, not self.writable)
+            error = mapping_load(&self.c_mapping)
         if error:
             raise OSError(error, os.strerror(error))
         if not self.writable:

@@ -28,6 +28,10 @@ cdef class Reader:
     cdef int attend(self) except -1
 
 
+cdef enum:
+    FEW = 32                        # entries of a list that need no memory of their own while it is made
+
+
 cdef class Neighbors(OpenResult):
     cdef Graph graph
     cdef uint64_t out_word

@@ -29,6 +29,11 @@ ctypedef struct state_t:
     int64_t valid_to_us             # its creation
 
 
+cdef inline int64_t changed_at(int64_t time_us, int64_t created_us) noexcept nogil:
+    # As a node's state keeps it.
+    return UNBOUNDED if time_us == created_us else time_us
+
+
 cdef class States:
     cdef readonly Arena arena
     cdef buffer_t buffer

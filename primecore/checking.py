@@ -366,6 +366,10 @@ class _SegmentCheck:
         if sealed is not None:
             what = f"bytes that are not zero behind the last record, up to offset {end}; no event is touched"
             yield self.finding("tail", end - 1, what)
+        elif (reach := self.look.reach(segment, self.later)) > segment.last_position:
+            self.whole = False
+            what = f"the records end before other bytes, but events up to position {reach} were on stable storage"
+            yield self.finding("record", segment.tail, what)
         elif not any(it.code == "torn_tail" and it.file == self.path for it in self.look.findings):
             yield from self._tear(segment.tail, "bytes of a write that was cut off")
 

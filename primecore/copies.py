@@ -194,7 +194,7 @@ def _look(storage: Storage, directory: str, known: Manifest) -> Finder:
     finder = Finder(storage, directory, known, writable=False, written=False)
     found = finder.find()
     if found.end is not None and found.end.damaged:
-        raise refusal(found)
+        raise refusal(found.end)
     return finder
 
 

@@ -2,7 +2,8 @@
 
 Wiring, as the engine: it knows logs, views and checkpoints, and answers no question.
 
-Three ways lead to a checkpoint. `prime.checkpoint()` and closing write the tables out while writers wait. In the
+Three ways lead to a checkpoint. `prime.checkpoint()` and closing fork a process that writes the tables out as they
+are (`storage.write_aside`), while writers wait for as long as that takes to begin. In the
 background a helper process (checkpointer.py) opens the store as a reader does, from the last checkpoint and what the
 log holds for good behind it, and writes out its own tables: the writer's are never copied while they change, and
 never stand still.

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from torture import crowd, faults, flips, fuzz, kills, memory, metamorphic, owners, processes, simulation
+from torture import crowd, faults, flips, fuzz, kills, memory, metamorphic, owners, processes, servers, simulation
 from torture.processes import NotAllowed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +60,7 @@ RUNGS = {
     "memory": Rung(0.5, "failures", run_out),
     "crowd": Rung(1, "events", crowd.run),
     "owners": Rung(1, "kills", owners.run),
+    "servers": Rung(1, "kills", servers.run),
     "kills": Rung(6, "kills", kills.run),
     "kills-at-calls": Rung(3, "kills", kills.points),
     "failing-syncs": Rung(0.5, "runs", fail_sync),
