@@ -247,7 +247,9 @@ cdef class Graph:
         self.states.drop(&node.state, NODE_HEADER)
         if fresh:
             cold.created_us = event.time_us
-        self.states.put(&node.state, NODE_HEADER, event.properties, event.labels, changed_at(event.time_us, cold.created_us), UNBOUNDED)
+        self.states.put(
+            &node.state, NODE_HEADER, event.properties, event.labels, changed_at(event.time_us, cold.created_us), UNBOUNDED
+        )
         if fresh:
             node.born = <uint32_t>event.position
             node.domain = NONE32
@@ -262,7 +264,8 @@ cdef class Graph:
         if node.born == 0:
             return self.change(CHANGE_IGNORED)
         self.states.merge(
-            &node.state, NODE_HEADER, event.properties, event.labels, changed_at(event.time_us, self.cold(number).created_us), UNBOUNDED
+            &node.state, NODE_HEADER, event.properties, event.labels,
+            changed_at(event.time_us, self.cold(number).created_us), UNBOUNDED,
         )
         if event.domain_state != FIELD_ABSENT:
             self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)

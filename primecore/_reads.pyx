@@ -76,7 +76,6 @@ cdef object finish(object result, Py_ssize_t at):
 cdef object finish_node(object node):
     return finish(node, 2)
 
-
 cdef object finish_edge(object edge):
     return finish(edge, 5)
 
@@ -151,11 +150,11 @@ cdef class Neighbors(OpenResult):
         return count + self.collect(self.in_word, self.out_word != 0, self.limit - count, NULL, NULL)
 
     cdef list rows(self, bint whole):
-        # All entries, or the ids of the peers alone.
-        cdef uint32_t out_count, count, i
-        cdef uint32_t room = word_count(self.out_word) + word_count(self.in_word)
+        # All entries, or the peers' ids alone.
+        cdef uint32_t out_count, count, i, room = word_count(self.out_word) + word_count(self.in_word)
         cdef uint32_t[2 * FEW] few
-        cdef uint32_t *peers = few, *edges
+        cdef uint32_t* peers = few
+        cdef uint32_t* edges
         cdef list items
         cdef int collects
         if room > FEW:
@@ -406,8 +405,7 @@ cdef class Reader:
         return finish_node(node)
 
     cdef object raw_node(self, uint32_t number):
-        # A Node whose properties are still text. Runs no Python code, so that no write comes between two of them;
-        # the caller has paused the collector.
+        # A Node whose properties are still text. The collector is paused: no Python code runs, no write comes between.
         cdef Graph graph = self.graph
         cdef node_t* node = graph.node(number)
         cdef node_cold_t* cold = graph.cold(number)
