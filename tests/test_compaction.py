@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
@@ -23,8 +24,8 @@ from support.steps import cut_at_each, fail_each
 from support.stores import new_id
 
 import primecore
-from primecore import compaction, manifest, parquet
-from primecore.errors import CorruptLog, InvalidArgument
+from primecore import checking, compaction, copies, manifest, parquet
+from primecore.errors import CorruptLog, InvalidArgument, StorageFailure
 from primecore.memory_storage import MemoryStorage
 from primecore.storage import RealStorage
 
@@ -219,6 +220,32 @@ def test_a_history_file_that_is_not_what_it_was_refuses_writers(what: str) -> No
     if what != "damaged":
         with open_on(storage, read_only=True) as prime:
             assert prime.position == 0 and prime.recovery.damaged
+
+
+def test_a_history_file_that_cannot_be_read_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails, or a process that ran out of files, is no reason to salvage."""
+    storage, events, file = compacted()
+    path = parquet.path_of(STORE, file.name)
+    real = MemoryStorage.map
+
+    def failing(self: MemoryStorage, name: str, **how: bool) -> Any:
+        if name == path:
+            raise OSError(errno.EIO, "Input/output error", name)
+        return real(self, name, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryStorage, "map", failing)
+        with pytest.raises(StorageFailure, match="Input/output") as caught:
+            open_on(storage)
+        assert path in str(caught.value) and "salvage" not in str(caught.value)
+        (found,) = checking.check_store(storage, STORE).findings
+        assert (found.code, found.file) == ("unreadable", path)
+        with pytest.raises(OSError, match="Input/output"):
+            copies.backup(storage, STORE, "/backup")
+        assert copies.load(storage, "/backup") is None
+    assert checking.check_store(storage, STORE).findings == []
+    with open_on(storage) as prime:
+        assert events_of(prime) == events
 
 
 def test_any_flipped_byte_is_found() -> None:
