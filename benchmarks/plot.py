@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from durability import figures_part, torture_part
 from pages import GROWTH_PICTURE, PEERS, PEERS_PICTURE, growth_charts, growth_part, peers_panels, peers_part
 
 from primecore.bench.svg import Bar, Panel, picture
@@ -84,16 +85,38 @@ def panels(results: dict[str, Result]) -> list[Panel]:
 def origin(results: dict[str, Result]) -> str:
     """Where the figures come from, in one line for each machine and version that they come from."""
     lines: dict[str, list[str]] = {}
-    for name, result in results.items():
-        if "noise_before" not in result:
-            continue  # it counts what was tried, and measures nothing
-        machine = result["machine"]
-        quiet = max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
-        system, python = machine["system"].partition("-")[0], machine["versions"]["python"]
-        line = f"{machine['cpu']}, {machine['cpus']} CPUs, {system}, CPython {python}"
-        line += f", commit {machine['commit'] or 'unknown'}"
-        lines.setdefault(line, []).append(f"`{name}` (noise {quiet:.2f})")
+    for name, result in timed(results).items():
+        line = f"{platform(result)}, commit {result['machine']['commit'] or 'unknown'}"
+        lines.setdefault(line, []).append(f"`{name}` (noise {noise(result):.2f})")
     return "; ".join(f"{line}: {', '.join(names)}" for line, names in lines.items())
+
+
+def brief_origin(results: dict[str, Result]) -> str:
+    """The same for a reader in a hurry: the machines, and how equal equal work was."""
+    own = timed(results)
+    machines = "; ".join(dict.fromkeys(platform(result) for result in own.values()))
+    noisiest = max(own, key=lambda name: noise(own[name]))
+    return (
+        f"{machines}. [Each result](benchmarks/results) names its commit, and how much equal work varied beside it: "
+        f"at most {noise(own[noisiest]):.2f} times, in `{noisiest}`"
+    )
+
+
+def timed(results: dict[str, Result]) -> dict[str, Result]:
+    """Those that measured something; the others count what was tried."""
+    return {name: result for name, result in results.items() if "noise_before" in result}
+
+
+def platform(result: Result) -> str:
+    """The machine and the versions of a result."""
+    machine = result["machine"]
+    system, python = machine["system"].partition("-")[0], machine["versions"]["python"]
+    return f"{machine['cpu']}, {machine['cpus']} CPUs, {system}, CPython {python}"
+
+
+def noise(result: Result) -> float:
+    """How much longer the slowest of equal pieces of work took than the fastest, before and after."""
+    return max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
 
 
 def only(results: dict[str, Result], start: str) -> dict[str, Result]:
@@ -118,8 +141,8 @@ def readme_part(results: dict[str, Result]) -> str:
     if rows:
         lines += ["| figure | measured |", "|---|---|", *rows, ""]
     lines.append(
-        "Medians, made by [benchmarks/](benchmarks/README.md): events per second of a file on all cores, the rest on one "
-        f"pinned core unless it says otherwise. {origin(own)}."
+        "Medians, made by [benchmarks/](benchmarks/README.md): events per second of a file on all cores, the rest on "
+        f"one pinned core unless it says otherwise. {brief_origin(own)}."
     )
     return "\n".join(lines) + "\n"
 
@@ -171,22 +194,6 @@ def limits_part(results: dict[str, Result]) -> str:
     return "\n".join([*lines, "", f"The ids of edges are UUIDs. {origin({'memory': results['memory']})}.", ""])
 
 
-def durability_part(results: dict[str, Result]) -> str:
-    """What the last long run of the ladder tried, for docs/durability.md; empty without its result."""
-    if "torture" not in results:
-        return ""
-    result = results["torture"]
-    figures, machine = result["figures"], result["machine"]
-    lines = ["| rung | tried | of | seconds | failures |", "|---|---|---|---|---|"]
-    for name, rung in figures["rungs"].items():
-        said = (rung.get("not_allowed") and "not allowed there") or f"{rung['tried']:,}"
-        lines.append(f"| {name} | {said} | {rung['unit']} | {rung['seconds']:,.0f} | {rung['failures']} |")
-    where = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['system'].partition('-')[0]}"
-    python = machine["versions"]["python"]
-    what = f"Python {python}, commit {machine['commit'] or 'unknown'}, first seed {result['first_seed']}"
-    return "\n".join([*lines, "", f"{result['seconds']:,.0f} seconds on {where}, {what}.", ""])
-
-
 def between(text: str, name: str, part: str) -> str:
     """The page with what stands between its two markers replaced."""
     pattern = re.compile(rf"(<!-- {name}: begin [^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
@@ -203,9 +210,12 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
         for page, name, part in (
             ("README.md", "benchmarks", readme_part(results)),
             ("docs/limits.md", "memory", limits_part(results)),
-            ("docs/durability.md", "torture", durability_part(results)),
         )
     }
+    page = root / "docs/durability.md"
+    text = between(page.read_text(encoding="utf-8"), "torture", torture_part(results.get("torture")))
+    of = {name: results[name] for name in ("durable", "append_tail", "verify", "follow") if name in results}
+    made[page] = between(text, "figures", figures_part(of, origin(of)))
     page, text = root / COMPARISON, (root / COMPARISON).read_text(encoding="utf-8")
     text = between(text, "peers", peers_part(results, origin(only(results, PEERS))))
     text = between(text, "growth", growth_part(results.get("growth"), origin(only(results, "growth"))))

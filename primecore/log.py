@@ -63,7 +63,7 @@ class LogStats(NamedTuple):
 class Rowed(Protocol):
     """What reads events that are in the log no more."""
 
-    def rows(self, position: int) -> Rows: ...
+    def rows(self, position: int, core: bool = False) -> Rows: ...
 
 
 class Log(Followed):
@@ -327,13 +327,14 @@ class Log(Followed):
         """The first position that the log itself holds; those before it are in history files."""
         return self.known.log_position
 
-    def rows(self, position: int) -> Rows:
-        """The rows of a history file that hold a position which the log has no more. Raises CorruptLog."""
+    def rows(self, position: int, core: bool = False) -> Rows:
+        """The rows of a history file that hold a position which the log has no more, or their columns that tell an
+        entity's state. Raises CorruptLog."""
         if self._closed or self.wal.forked:
             raise self.refusal()
         if self.history is None:
             raise self.unreadable(position)
-        return self.history.rows(position)
+        return self.history.rows(position, core)
 
     def seal(self) -> None:
         """The owner's: list all sealed segments in the manifest. Raises OSError, InvalidArgument, and as `flush`."""

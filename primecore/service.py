@@ -12,7 +12,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, overload
 
-from primecore import _batch, care, config
+from primecore import _batch, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
@@ -146,7 +146,7 @@ class Prime(Memories, PastVerbs, Searches):
     def checkpoint(self) -> CheckpointReport:
         """Writes all tables to a file, so that the next opening maps them back instead of replaying the log.
 
-        Writers wait while the tables are copied, readers do not. Happens by itself, too (see `open`). Raises
+        Writers wait for some milliseconds, readers do not. Happens by itself, too (see `open`). Raises
         InvalidArgument for a store that is in memory, read-only or empty; DiskFull, StorageFailure: then all is as
         before.
 
@@ -445,6 +445,8 @@ class Prime(Memories, PastVerbs, Searches):
 
     def verify(self, *, log_only: bool = False, progress: Progress | None = None) -> VerifyReport:
         """Checks every byte of the files, and the live projections against a fresh fold; see `primecore.verify`."""
+        from primecore import care
+
         self._engine.check()
         report = care.verify(self._engine.settings.path or config.MEMORY, log_only=True, progress=progress)
         if log_only or not report.ok:
@@ -454,6 +456,8 @@ class Prime(Memories, PastVerbs, Searches):
 
     def doctor(self) -> Diagnosis:
         """Says what is wrong with the store or around it, and what to do; see `primecore.doctor`."""
+        from primecore import care
+
         self._engine.check()
         return care.doctor_of(self._engine)
 
@@ -463,6 +467,8 @@ class Prime(Memories, PastVerbs, Searches):
         Raises CorruptLog, InvalidArgument, StoreLocked, DataError, OutcomeUnknown, StorePoisoned, DiskFull,
         StorageFailure.
         """
+        from primecore import care
+
         self._engine.check()
         return care.backup_of(self._engine, target, progress)
 
