@@ -1,9 +1,9 @@
 """Neighbours of random nodes by fresh str ids, beside dict[id] on a dict of the same keys, in the same run.
 
 A fresh str has no hash yet, as an id that has just come out of a request. Rounds take turns between the contenders.
-"list" makes a list of Neighbor objects (five with direction="out", ten without), "len" makes the lazy sequence and reads
-its length. Batches of a thousand ids stand beside [d[k] for k in ids], and are asked by one thread and by two while
-another one appends, a thousand events a second: on two cores the writer takes its share from both.
+"list" makes a list of Neighbor objects (five with direction="out", ten without), "len" makes the lazy sequence and
+reads its length. Batches of a thousand ids stand beside [d[k] for k in ids], and are asked by one thread and by two
+while another one appends, a thousand events a second: on two cores the writer takes its share from both.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def over_parsing(prime: Any, count: int, calls: int, seed: int) -> dict[str, flo
     node, loads, clock = prime.node, orjson.loads, common.clock_ns()
     ids = workloads.uniform(count, calls, seed + 1)  # fresh, and not just read
     asked = common.percentiles(common.each_ns(lambda key: node(key).properties, ids), clock)["p50"]
-    parsed = common.percentiles(common.each_ns(lambda text: loads(text), texts), clock)["p50"]
+    parsed = common.percentiles(common.each_ns(lambda text: loads(text), texts), clock)["p50"]  # noqa: PLW0108 (as above)
     return {"node(id).properties": asked, "orjson.loads of its text": parsed}
 
 

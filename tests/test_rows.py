@@ -1,4 +1,4 @@
-"""Result rows that are used again, and what becomes of those that a user makes: nothing may leak, leave early or come back."""
+"""Result rows that are used again, and those that a user makes: nothing may leak, leave early or come back."""
 
 import gc
 import random
@@ -44,7 +44,8 @@ def test_rows_dropped_and_made_again_hold_what_they_should():
 def test_ids_are_spelled_as_they_were_given():
     with primecore.open(":memory:") as prime:
         ids = ["a", "é", "abc", "abcd", "abçd", "abcdefg", "abcdefgh", "abcdefghi", "x" * 18, "x" * 17 + "é", "x" * 19]
-        ids += ["0192f0c1-2345-7890-abcd-ef0123456789", "0192F0C1-2345-7890-ABCD-EF0123456789", "€" * 6, "a:b:c", "é" * 300]
+        ids += ["0192f0c1-2345-7890-abcd-ef0123456789", "0192F0C1-2345-7890-ABCD-EF0123456789", "€" * 6, "a:b:c"]
+        ids += ["é" * 300]
         for type in ("t", "typ", "größe", "a" * 250, "a" * 300):
             for id in ids:
                 assert prime.add_node(type, {}, id=id) == f"node:{type}:{id}"

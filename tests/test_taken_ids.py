@@ -4,8 +4,9 @@ import io
 import random
 import uuid
 
-import primecore
 import pytest
+
+import primecore
 
 MOST_BYTES = 12
 
