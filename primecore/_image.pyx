@@ -144,6 +144,13 @@ cdef class Draft:
         self.kept.append(data)
         self.add(name, <const char*>data, <size_t>len(data))
 
+    def add_again(self, Image image not None, str name not None) -> None:
+        """A section of an image, as it was read."""
+        cdef size_t nbytes
+        cdef char* data = image.at(name, &nbytes)
+        self.kept.append(image)
+        self.add(name, data, nbytes)
+
     @property
     def nbytes(self) -> int:
         """Bytes of all sections, padding to whole pages included."""

@@ -144,11 +144,16 @@ def check_history(look: Look) -> Iterator[Finding]:
     position, chain = look.first_position, bytes(16).hex()
     for file in files:
         path = parquet.path_of(look.directory, file.name)
-        if (file.base_position, file.previous_chain) != (position, chain):
-            what = "it does not follow the history file listed before it"
-        else:
-            what = parquet.verify(look.storage, look.directory, file)
-        if what:
+        what, refused = "it does not follow the history file listed before it", None
+        if (file.base_position, file.previous_chain) == (position, chain):
+            try:
+                what = parquet.prove(look.storage, look.directory, file)
+            except OSError as error:
+                refused = error
+        if refused is not None:
+            look.gaps = True
+            yield unreadable(path, refused)
+        elif what:
             look.gaps = True
             yield Finding("history", DAMAGE, path, 0, file.base_position, what, _before(file.base_position), SALVAGE)
         else:

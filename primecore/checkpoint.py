@@ -130,6 +130,7 @@ def draft(views: Views, dedupe: Dedupe, saved: Saved) -> Draft:
     sections = Draft()
     _snapshot.dump(views.graph, sections)
     dedupe.dump(sections, "dedupe")
+    views.vectors.dump_index(sections)
     for name, (version, position, data) in saved.items():
         sections.add_bytes(SAVED + name, data)
         sections.notes[SAVED + name] = {"version": version, "position": position}
@@ -337,6 +338,7 @@ def _restore(found: Candidate, views: Views, dedupe: Dedupe, mark: Callable[[int
                 saved[name.removeprefix(SAVED)] = (noted["version"], noted["position"], found.image.get(name))
         _snapshot.load(views.graph, found.image)
         dedupe.load(found.image, "dedupe")
+        views.vectors.load_index(found.image)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, OSError) as error:
         raise Refused(f"its tables do not fit: {error}") from error
     if (left := found.image.untaken()) or views.position != found.position:

@@ -9,6 +9,7 @@ import contextlib
 import os
 from typing import NamedTuple
 
+from primecore import lock
 from primecore._segment import Segment
 from primecore.manifest import Manifest, SealedSegment
 from primecore.storage import Storage
@@ -108,7 +109,8 @@ class Finder:
             )
         for name in later:
             self.promised = max(self.promised, self._promises_of(name))
-        if self.segments and (ending is not None or not (self.writable or self.clean)):
+        # Zeros before other bytes are no ending yet. A living owner has seen that there were none; else a reader looks.
+        if self.segments and (ending is not None or not (self.writable or self.clean or self._is_owned())):
             ending = self._look_behind(ending)
         last = self.last_position
         if self.promised > last and (ending is None or not ending.damaged):
@@ -122,6 +124,9 @@ class Finder:
         self.ending = ending
         self._remember()
         return Found(self.segments, self.last_time_us, self.promised, self.clean, ending, later, self.leftovers)
+
+    def _is_owned(self) -> bool:
+        return self.storage.is_held(os.path.join(os.path.dirname(self.directory), lock.NAME))
 
     def _look_behind(self, ending: Ending | None) -> Ending | None:
         """Take in the promises that stand behind the end. For a reader, the ending as a second walk finds it.

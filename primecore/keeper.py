@@ -251,7 +251,10 @@ class Keeper:
             self._stop.wait(60)
 
     def close(self) -> None:
-        """End the helper; if enough has come since the last checkpoint, write one. Never raises: it only saves time."""
+        """End the helper; write a checkpoint if enough has come since the last, or an index was built since.
+
+        Never raises: it only saves time.
+        """
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -260,9 +263,12 @@ class Keeper:
             self._helper.wait()
             self._end(0)
         writes = self.settings.path is not None and not self.settings.read_only
-        if writes and self._log.wal.status == "ok" and self._due(1, CLOSE_PART):
+        if writes and self.settings.checkpoint_events and self._log.wal.status == "ok":
             try:
-                self.checkpoint()
+                vectors = self._tables.views.vectors
+                if vectors.follower.is_unsaved or self._due(1, CLOSE_PART):
+                    vectors.keep_index()
+                    self.checkpoint()
             except Exception as error:
                 warn(f"no checkpoint was written while closing {self.settings.path}: {error}")
 

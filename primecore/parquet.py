@@ -13,13 +13,14 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from primecore import manifest
 from primecore._crc32c import crc32c
 from primecore._rows import Gathered, Rows
 from primecore.errors import CorruptLog
 from primecore.manifest import HistoryFile
+from primecore.refusals import failure
 from primecore.storage import Storage
 
 FORMAT = 1
@@ -136,7 +137,7 @@ class History:
         self._anew: tuple[HistoryFile, ...] = ()  # as the manifest lists them since a file was found to be replaced
 
     def rows(self, position: int, core: bool = False) -> Rows:
-        """The decoded row group that holds a position. Raises CorruptLog, naming the file.
+        """The decoded row group that holds a position. Raises CorruptLog, naming the file, and StorageFailure.
 
         With `core` only the CORE columns need be there; of the others all is empty or zero.
         """
@@ -165,7 +166,10 @@ class History:
                     file = anew
                     found = self._rows_of(file, position, core)
             except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-                raise damaged(path_of(self._directory, file.name), file.base_position, str(error)) from error
+                path = path_of(self._directory, file.name)
+                if is_refused(error):
+                    raise failure(error, path) from error
+                raise damaged(path, file.base_position, str(error)) from error
             if not core:
                 self._latest = found
             return found
@@ -255,10 +259,23 @@ def read_group(opened: _Open, number: int, names: tuple[str, ...] = COLUMNS) -> 
 # --- proving
 
 
+def is_refused(error: Exception) -> TypeGuard[OSError]:
+    """Whether it is the system that did not give what it has: pyarrow, too, raises OSError, for what does not hold."""
+    return isinstance(error, OSError) and error.errno is not None and not isinstance(error, FileNotFoundError)
+
+
 def verify(storage: Storage, directory: str, file: HistoryFile) -> str:
+    """As `prove`, with a file that cannot be read as one more reason. Never raises."""
+    try:
+        return prove(storage, directory, file)
+    except OSError as error:
+        return str(error)
+
+
+def prove(storage: Storage, directory: str, file: HistoryFile) -> str:
     """Prove that a history file says what the segments said: recompute the log's chain from its rows.
 
-    Gives "" where it does, else the reason. Never raises for a damaged or missing file.
+    Gives "" where it does, else the reason. Raises OSError where the system does not let it be read.
     """
     try:
         with memoryview(storage.map(path_of(directory, file.name), writable=False)) as whole:
@@ -269,6 +286,8 @@ def verify(storage: Storage, directory: str, file: HistoryFile) -> str:
         for number in range(len(opened.starts) - 1):
             chain = read_group(opened, number).chain(chain)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        if is_refused(error):
+            raise
         return str(error)
     return "" if chain.hex() == file.chain else "its events are not those that the log held: the chain does not fit"
 

@@ -15,6 +15,7 @@ from support.children import child
 from support.generate import Generator
 from support.past import assert_same_reads, assert_view_at_position, assert_view_at_time
 from support.realdata import KNOWN, real_log
+from support.sharing import wait_until
 from support.stores import new_id
 
 import primecore
@@ -185,6 +186,7 @@ def test_projections_of_a_reader_go_on_when_it_must_read_anew(tmp_path: Path) ->
         for turn in range(1, 4):
             fill(prime, 100, turn)
             prime.compact()
+        wait_until(lambda: reader.position == prime.position)  # it may still be reading anew
         assert reader.projection("count", timeout=20) is count
         assert not reader.stats().parked
         assert count.seen == list(range(1, prime.position + 1))
