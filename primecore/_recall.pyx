@@ -11,11 +11,12 @@ from primecore._candidates cimport (
 )
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph
-from primecore._knn cimport Look, scored_t
+from primecore._knn cimport Look
 from primecore._lexical cimport SUBJECT_NODE, SUBJECT_VECTOR, Lexical, rw_lock_leave, rw_lock_read
 from primecore._postings cimport document_t
 from primecore._ranking cimport close_search, open_filter, open_search, own_text, rank, search_t
 from primecore._records cimport edge_t
+from primecore._sift cimport nearest, scored_t
 from primecore._states cimport UNBOUNDED
 from primecore._vectors cimport vector_t
 
@@ -176,7 +177,7 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     cdef bint is_new
     if rows is None:
         with nogil:
-            status = look.scan(wanted, recall.floor, &found, &count)
+            status = nearest(look.space, &look.asked, wanted, recall.floor, &found, &count)
             if status == 0 and count:
                 qsort(found, count, sizeof(scored_t), &by_cosine)
         if status < 0:
@@ -296,7 +297,7 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
     with nogil:
         rw_lock_read(index.lock)
     try:
-        if stamp & 1 or graph.applied_position != position or (look is not None and look.position != position):
+        if stamp & 1 or graph.applied_position != position or (look is not None and look.asked.position != position):
             return None
         if clauses and (not index.whole or index.position != position):
             return None
@@ -348,10 +349,7 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
 
 
 cdef int allow(Graph graph, Look look, recall_t* state) except -1:
-    free(look.allowed)
-    look.allowed = <uint8_t*>malloc(<size_t>look.count + 64)
-    if look.allowed == NULL:
-        raise MemoryError("no room to recall")
+    look.make_allowed()
     if state.reads_json:
         mark(graph, look, state)            # JSON may be moved by whoever folds: with the GIL held
     else:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import primecore
-from primecore import _knn
+from primecore import _sift
 from primecore._knn import Look
 
 DIMENSIONS = (1, 2, 7, 63, 64, 65, 384)
@@ -42,8 +42,8 @@ def test_every_kernel_gives_the_same_integers(stride):
     extremes = [(np.full(stride, 255), np.full(stride, 127)), (np.full(stride, 255), np.full(stride, -127))]
     draws = [(rng.integers(1, 256, stride), rng.integers(-127, 128, stride)) for _ in range(8)]
     for query, row in [*extremes, *draws]:
-        for kernel in _knn.kernels():
-            assert _knn.row_sum(kernel, query.astype(np.uint8), row.astype(np.int8)) == int(row @ query), kernel
+        for kernel in _sift.kernels():
+            assert _sift.row_sum(kernel, query.astype(np.uint8), row.astype(np.int8)) == int(row @ query), kernel
 
 
 @pytest.mark.parametrize("stride", (64, 192, 32_768))
@@ -54,21 +54,21 @@ def test_every_kernel_gives_the_same_integers_of_four_bit_codes(stride):
     for query, codes in [*extremes, *draws]:
         halves = codes.reshape(16, stride // 64, 2, 64)
         nibbles = (halves[:, :, 0] | halves[:, :, 1] << 4).reshape(-1).astype(np.uint8)
-        for kernel in _knn.kernels():
-            assert _knn.rows_sums(kernel, query.astype(np.int8), nibbles) == (codes @ query).tolist(), kernel
+        for kernel in _sift.kernels():
+            assert _sift.rows_sums(kernel, query.astype(np.int8), nibbles) == (codes @ query).tolist(), kernel
 
 
 def test_a_kernel_takes_whole_blocks_only():
     for kernel, query, rows in ((0, 127, 1008), (0, 128, 1023), (99, 128, 1024), (-1, 128, 1024), (0, 0, 0)):
         with pytest.raises(ValueError, match="blocks of 64"):
-            _knn.rows_sums(kernel, np.zeros(query, np.int8), bytearray(rows))
+            _sift.rows_sums(kernel, np.zeros(query, np.int8), bytearray(rows))
     for kernel, query, rows in ((0, 63, 63), (0, 64, 63), (99, 64, 64), (-1, 64, 64)):
         with pytest.raises(ValueError, match="blocks of 64"):
-            _knn.row_sum(kernel, bytearray(query), np.zeros(rows, np.int8))
+            _sift.row_sum(kernel, bytearray(query), np.zeros(rows, np.int8))
 
 
 @pytest.mark.parametrize("dimensions", DIMENSIONS)
-@pytest.mark.parametrize("kernel", _knn.kernels())
+@pytest.mark.parametrize("kernel", _sift.kernels())
 def test_the_scan_finds_what_numpy_finds(dimensions, kernel):
     rng = np.random.default_rng(dimensions)
     rows = (rng.standard_normal((403, dimensions)) * 10.0 ** rng.integers(-30, 30, (403, 1))).astype(np.float32)

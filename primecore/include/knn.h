@@ -23,8 +23,6 @@
 #define KNN_ROWS 16             /* rows of 4-bit codes that one call of a kernel takes */
 #define KNN_SLACK 4e-6f         /* float32 rounding in the estimates, with room to spare */
 
-#define KNN_NEVER (-4.0f)       /* below any score */
-
 /* Numbers that a row of so many bytes of 4-bit codes holds; a query is padded with zeros to as many. */
 #define KNN_NIBBLES(stride) (2 * (stride))
 
@@ -72,20 +70,6 @@ static int32_t knn_row_scalar(const uint8_t *query, const int8_t *row, size_t st
     int32_t sum = 0;
     for (size_t i = 0; i < stride; i++) sum += (int32_t)query[i] * (int32_t)row[i];
     return sum;
-}
-
-/* Whether any of KNN_ROWS is `bar` or more. */
-static inline int knn_any(const float *most, float bar) {
-    int any = 0;
-    for (int row = 0; row < KNN_ROWS; row++) any |= most[row] >= bar;
-    return any;
-}
-
-/* Whether any of KNN_ROWS is allowed, or of the `left` that there are. */
-static inline int knn_any_of(const uint8_t *allowed, size_t left) {
-    for (size_t row = 0; row < (left < KNN_ROWS ? left : KNN_ROWS); row++)
-        if (allowed[row]) return 1;
-    return 0;
 }
 
 #if defined(__x86_64__)
