@@ -33,13 +33,14 @@ ctypedef struct doubt_t:
 ctypedef struct asked_t:
     float* numbers                  # as they were given; the block that all pointers but `allowed` lead into
     int8_t* codes                   # its codes, padded to what a row of 4-bit codes holds
-    uint8_t* raised                 # the same + 128
+    uint8_t* raised                 # its codes + 128, and behind `stride` of them those of what they leave over
     uint8_t* tables                 # of its signs
     const uint8_t* allowed          # 1 or 0 by row, padded to 64; NULL: all
     signs_asked_t signs
     double norm
     float scale
     float residual
+    float residual16                # with the codes of the rest
     int32_t sum                     # of its codes
     uint32_t position               # what is seen is what was live then
     uint32_t count                  # rows when it began

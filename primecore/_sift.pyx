@@ -5,7 +5,7 @@
 # answer is that of scoring everything.
 
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcpy, memset
 
 from primecore._vectors cimport Space, vector_t
@@ -26,7 +26,7 @@ cdef extern from "knn.h" nogil:
         int32_t bias
     ctypedef uint32_t (*knn_rows_kernel)(const int8_t* query, const uint8_t* rows, size_t stride, const knn_rows_t* about,
                                          const knn_asked_t* asked, float bar, int32_t* sums, float* most) noexcept nogil
-    ctypedef int32_t (*knn_row_kernel)(const uint8_t* query, const int8_t* row, size_t stride) noexcept nogil
+    ctypedef void (*knn_row_kernel)(const uint8_t* query, const int8_t* row, size_t stride, int32_t* sums) noexcept nogil
     ctypedef struct knn_coded_t:
         double norm
         float scale
@@ -40,6 +40,8 @@ cdef extern from "knn.h" nogil:
     void knn_heap_replace(float* heap, size_t count, float value) noexcept
     void knn_ranks_make(float* heap, uint32_t* rows, size_t count) noexcept
     void knn_ranks_replace(float* heap, uint32_t* rows, size_t count, float value, uint32_t row) noexcept
+    float knn_encode_rest(const float* x, size_t count, double norm, float scale, const int8_t* codes, int8_t* rest) noexcept
+    void knn_prefetch(const void* data, size_t nbytes) noexcept
     double knn_dot(const float* a, const float* b, size_t count) noexcept
     void knn_encode(const float* x, size_t count, int8_t* codes, size_t stride, uint8_t* nibbles, size_t stride4,
                     knn_coded_t* out) noexcept
@@ -68,6 +70,7 @@ cdef extern from * nogil:
 
 cdef enum:
     FEW = 4                         # rows of 16 that are rather looked at one by one
+    AHEAD = 16                      # rows that are fetched before the first of them is looked at
     MORE = 16                       # rows that are looked at first, over twice as many as are wanted
 
 
@@ -92,21 +95,25 @@ cdef int best_kernel() noexcept nogil:
 # The query.
 
 cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexcept nogil:
-    cdef size_t size = KNN_NIBBLES(space.stride4), i
+    cdef size_t size = KNN_NIBBLES(space.stride4), stride = space.stride, i
     cdef size_t floats = <size_t>space.dimensions * sizeof(float)
     cdef knn_coded_t coded
     memset(out, 0, sizeof(asked_t))
-    out.numbers = <float*>malloc(floats + 2 * size + SIGNS_TABLES_BYTES(space.sign_bytes))
+    out.numbers = <float*>malloc(floats + size + 2 * stride + SIGNS_TABLES_BYTES(space.sign_bytes))
     if out.numbers == NULL:
         return -1
     memcpy(out.numbers, numbers, floats)
     out.codes = <int8_t*>out.numbers + floats
     out.raised = <uint8_t*>out.codes + size
-    out.tables = out.raised + size
-    memset(out.codes, 0, size)
+    out.tables = out.raised + 2 * stride
+    memset(out.codes, 0, size + 2 * stride)
     knn_encode(out.numbers, space.dimensions, out.codes, space.stride, NULL, 0, &coded)
-    for i in range(size):
-        out.raised[i] = <uint8_t>(out.codes[i] + 128)
+    out.residual16 = knn_encode_rest(
+        out.numbers, space.dimensions, coded.norm, coded.scale, out.codes, <int8_t*>out.raised + stride
+    )
+    memcpy(out.raised, out.codes, stride)
+    for i in range(2 * stride):
+        out.raised[i] ^= 128                # + 128
     signs_ask(out.numbers, space.dimensions, coded.norm, space.sign_bytes, out.tables, &out.signs)
     out.norm = coded.norm
     out.scale = coded.scale
@@ -133,10 +140,8 @@ cdef double score(Space space, const asked_t* asked, uint32_t row) noexcept nogi
 cdef int nearest(Space space, asked_t* asked, size_t wanted, double least, scored_t** out, size_t* out_count) noexcept nogil:
     cdef sift_t sift
     cdef size_t blocks = (<size_t>asked.count + SIGNS_ROWS - 1) // SIGNS_ROWS
-    cdef size_t count = 0, i
     cdef size_t leaders
     cdef uint16_t* sums
-    cdef double found
     cdef int status
     memset(&sift, 0, sizeof(sift))
     out_count[0] = 0
@@ -155,19 +160,10 @@ cdef int nearest(Space space, asked_t* asked, size_t wanted, double least, score
     lead(space, asked, blocks, sums, leaders, &sift)
     status = sift_rows(space, asked, blocks, sums, &sift)
     if status == 0:
-        for i in range(sift.count):
-            count += sift.doubts[i].most >= sift.bar
-        out[0] = <scored_t*>malloc((count + 1) * sizeof(scored_t))
+        out[0] = <scored_t*>malloc((sift.count + 1) * sizeof(scored_t))
         status = -1 if out[0] == NULL else 0
     if status == 0:
-        for i in range(sift.count):
-            if sift.doubts[i].most < sift.bar:
-                continue
-            found = score(space, asked, sift.doubts[i].row)
-            if found >= least:
-                out[0][out_count[0]].score = found
-                out[0][out_count[0]].row = sift.doubts[i].row
-                out_count[0] += 1
+        out_count[0] = score_doubts(space, asked, least, &sift, out[0])
     free(sift.doubts)
     free(sift.heap)
     return status
@@ -228,8 +224,9 @@ cdef void lead(Space space, const asked_t* asked, size_t blocks, const uint16_t*
             row = <uint32_t>(block * SIGNS_ROWS) + <uint32_t>__builtin_ctzll(left)
             left &= left - 1
             sum = sums[row]
-            if (held == leaders and sum <= heap[0]) or not is_visible(space.record(row), asked.position):
+            if held == leaders and sum <= heap[0]:
                 continue
+            fetch(space, row)
             if held < leaders:
                 heap[held] = sum
                 rows[held] = row
@@ -239,6 +236,8 @@ cdef void lead(Space space, const asked_t* asked, size_t blocks, const uint16_t*
             else:
                 knn_ranks_replace(heap, rows, held, sum, row)
     for i in range(held):
+        if not is_visible(space.record(rows[i]), asked.position):
+            continue
         low = estimate(space, asked, rows[i]) - error(space, asked, rows[i])
         note(sift, low)
     sift.held = 0                           # the scan itself meets them again
@@ -258,18 +257,26 @@ cdef inline void note(sift_t* sift, float low) noexcept nogil:
 
 
 cdef inline float estimate(Space space, const asked_t* asked, uint32_t row) noexcept nogil:
-    # A score by the 8-bit codes.
+    # A score by the row's 8-bit codes.
     cdef const vector_t* record = space.record(row)
-    cdef int32_t sum = knn_row_kernel_of(asked.kernel)(
-        asked.raised, <const int8_t*>space.codes.base + <size_t>row * space.stride, space.stride
+    cdef int32_t[2] sums
+    knn_row_kernel_of(asked.kernel)(
+        asked.raised, <const int8_t*>space.codes.base + <size_t>row * space.stride, space.stride, sums
     )
-    return asked.scale * record.scale * <float>(sum - 128 * record.sum)
+    return asked.scale * record.scale * (
+        <float>(sums[0] - 128 * record.sum) + <float>(sums[1] - 128 * record.sum) / 254
+    )
 
 
 cdef inline float error(Space space, const asked_t* asked, uint32_t row) noexcept nogil:
     # How far off that is at most.
     cdef float off = space.record(row).residual
-    return off + (1 + off) * asked.residual + KNN_SLACK
+    return off + (1 + off) * asked.residual16 + KNN_SLACK
+
+
+cdef inline void fetch(Space space, uint32_t row) noexcept nogil:
+    knn_prefetch(space.record(row), sizeof(vector_t))
+    knn_prefetch(<const int8_t*>space.codes.base + <size_t>row * space.stride, space.stride)
 
 
 cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* sums, sift_t* sift) noexcept nogil:
@@ -283,7 +290,8 @@ cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* s
     cdef float[KNN_ROWS] most
     cdef size_t block, first
     cdef uint64_t left, some
-    cdef uint32_t shift
+    cdef uint32_t[AHEAD] rows               # on their way into the cache
+    cdef uint32_t shift, waiting = 0, i
     about.factor = asked.scale
     about.wide = 1 + asked.residual
     about.slack = asked.residual + KNN_SLACK
@@ -309,9 +317,18 @@ cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* s
                     sift.bar, none, most,
                 )
             while some:
-                if doubt(space, asked, <uint32_t>first + <uint32_t>__builtin_ctzll(some), sift) < 0:
-                    return -1
+                if waiting == <uint32_t>AHEAD:
+                    waiting = 0
+                    for i in range(<uint32_t>AHEAD):
+                        if doubt(space, asked, rows[i], sift) < 0:
+                            return -1
+                rows[waiting] = <uint32_t>first + <uint32_t>__builtin_ctzll(some)
+                fetch(space, rows[waiting])
+                waiting += 1
                 some &= some - 1
+    for i in range(waiting):
+        if doubt(space, asked, rows[i], sift) < 0:
+            return -1
     return 0
 
 
@@ -339,6 +356,40 @@ cdef int doubt(Space space, asked_t* asked, uint32_t row, sift_t* sift) noexcept
     return 0
 
 
+cdef size_t score_doubts(Space space, const asked_t* asked, double least, sift_t* sift, scored_t* out) noexcept nogil:
+    # Scores in full, the most promising first, while one can still be as good as the `wanted` best.
+    cdef size_t count = 0, taken = 0, i
+    cdef double found
+    cdef size_t floats = <size_t>space.dimensions * sizeof(float)
+    for i in range(sift.count):
+        if sift.doubts[i].most >= sift.bar:
+            sift.doubts[count] = sift.doubts[i]
+            count += 1
+    qsort(sift.doubts, count, sizeof(doubt_t), &by_most)
+    sift.held = 0
+    for i in range(count):
+        if sift.doubts[i].most < sift.bar:
+            break
+        if i == 0:
+            knn_prefetch(space.numbers(sift.doubts[i].row), floats)
+        if i + 1 < count:
+            knn_prefetch(space.numbers(sift.doubts[i + 1].row), floats)
+        found = score(space, asked, sift.doubts[i].row)
+        if found < least:
+            continue
+        out[taken].score = found
+        out[taken].row = sift.doubts[i].row
+        taken += 1
+        note(sift, <float>found - KNN_SLACK)
+    return taken
+
+
+cdef int by_most(const void* a, const void* b) noexcept nogil:
+    cdef float first = (<const doubt_t*>a).most
+    cdef float second = (<const doubt_t*>b).most
+    return -1 if first > second else 1 if first < second else 0
+
+
 # ---- for Python: what the kernels give, so that they can be compared ----
 
 def kernels():
@@ -360,10 +411,12 @@ def rows_sums(int kernel, const int8_t[::1] query not None, const uint8_t[::1] r
     return [sums[i] for i in range(KNN_ROWS)]
 
 
-def row_sum(int kernel, const uint8_t[::1] query not None, const int8_t[::1] row not None):
-    """What a kernel makes of a query's codes and a row of as many 8-bit codes: the sum of products."""
-    check_kernel(kernel, <size_t>query.shape[0], row.shape[0] == query.shape[0])
-    return knn_row_kernel_of(kernel)(&query[0], &row[0], <size_t>query.shape[0])
+def row_sums(int kernel, const uint8_t[::1] query not None, const int8_t[::1] row not None):
+    """What a kernel makes of a query's codes, coarse and fine, and a row of half as many 8-bit codes: sums of products."""
+    cdef int32_t[2] sums
+    check_kernel(kernel, <size_t>row.shape[0], query.shape[0] == 2 * row.shape[0])
+    knn_row_kernel_of(kernel)(&query[0], &row[0], <size_t>row.shape[0], sums)
+    return sums[0], sums[1]
 
 
 def sign_sums(int kernel, const uint8_t[::1] tables not None, const uint8_t[::1] block not None, uint64_t live):
