@@ -245,21 +245,6 @@ __attribute__((target("avx2"))) static double knn_dot_avx2(const float *a, const
 }
 #endif
 
-/* The numbers that a query's codes leave over, as codes of a 254th of the step: with these it is known to 16 bits. What
- * is left over after that is returned, as a share of the length of x. */
-static inline float knn_encode_rest(const float *x, size_t count, double norm, float scale, const int8_t *codes,
-                                    int8_t *rest) {
-    const double step = (double)scale * norm, fine = step / 254;
-    double missed = 0;
-    for (size_t i = 0; i < count; i++) {
-        const double left = (double)x[i] - step * (double)codes[i];
-        const double code = rint(left / fine);
-        rest[i] = (int8_t)(code > 127 ? 127 : code < -127 ? -127 : code);
-        missed += (left - fine * (double)rest[i]) * (left - fine * (double)rest[i]);
-    }
-    return (float)(sqrt(missed) / norm * 1.0002) + 1e-7f;
-}
-
 static inline double knn_dot(const float *a, const float *b, size_t count) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512dq")) return knn_dot_512(a, b, count);
@@ -387,6 +372,43 @@ static inline void knn_encode(const float *x, size_t count, int8_t *codes, size_
     }
 #endif
     knn_encode_lanes(x, count, norm, codes, stride, nibbles, stride4, out);
+}
+
+static inline __attribute__((always_inline)) float knn_rest_lanes(const float *x, size_t count, double norm, float scale,
+                                                                  const int8_t *codes, int8_t *rest) {
+    const float step = (float)((double)scale * norm), fine = step / 254, per = 1 / fine;
+    float off[KNN_PIECE] = {0}, piece[KNN_PIECE];
+    double missed = 0;
+    for (size_t first = 0; first < count; first += KNN_PIECE) {
+        knn_piece(x, count, first, 1.0, piece);
+        for (size_t j = 0; j < KNN_PIECE; j++) {
+            const float left = piece[j] - step * (float)codes[first + j], bent = left * per;
+            int32_t code = (int32_t)(bent + copysignf(0.5f, bent));
+            code = code > 127 ? 127 : code < -127 ? -127 : code;
+            rest[first + j] = (int8_t)code;
+            const float missing = (left - fine * (float)code) * per;
+            off[j] += missing * missing;
+        }
+    }
+    for (int j = 0; j < KNN_PIECE; j++) missed += (double)off[j];
+    return (float)(sqrt(missed) * (double)scale / 254 * 1.0002 + 6e-7 * 127 * (double)scale * sqrt((double)count) + 1e-7);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static float knn_rest_avx2(const float *x, size_t count, double norm, float scale,
+                                                           const int8_t *codes, int8_t *rest) {
+    return knn_rest_lanes(x, count, norm, scale, codes, rest);
+}
+#endif
+
+/* What a query's codes leave over, as codes of a 254th of the step: with these it is known to 16 bits. What is left over
+ * after that is returned, as a share of the length of x. `codes` and `rest` have room for whole pieces. */
+static inline float knn_encode_rest(const float *x, size_t count, double norm, float scale, const int8_t *codes,
+                                    int8_t *rest) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) return knn_rest_avx2(x, count, norm, scale, codes, rest);
+#endif
+    return knn_rest_lanes(x, count, norm, scale, codes, rest);
 }
 
 /* The `count` largest of what was offered, the least of them first (a binary heap), and the rows they are of. */

@@ -62,37 +62,41 @@ static inline void signs_store(const float *x, size_t count, double norm, uint8_
     leans[SIGNS_ROWS + row] = (float)sqrt(1 - lean * lean);
 }
 
-static inline __attribute__((always_inline)) void signs_ask_lanes(const float *query, size_t count, double norm,
-                                                                  size_t bytes, uint8_t *tables, signs_asked_t *out) {
+/* What a query adds up to in groups of four numbers, so that its tables are of the finest steps that fit: 255 of them
+ * reach over a group, and 65,535 over all. Returns steps per unit. */
+static inline float signs_steps(const float *query, size_t count, double norm, size_t bytes, signs_asked_t *out) {
     const size_t groups = 2 * bytes;
     double all = 0;
     float most = 0;
-    for (size_t group = 0; group < groups; group++) {
-        float sum = 0;
-        for (size_t i = 4 * group; i < 4 * group + 4 && i < count; i++) sum += fabsf(query[i]);
+    for (size_t i = 0; i < count; i += 4) {
+        float sum = fabsf(query[i]);
+        for (size_t j = i + 1; j < i + 4 && j < count; j++) sum += fabsf(query[j]);
         all += (double)sum;
         most = sum > most ? sum : most;
     }
-    /* One step of a table: 255 of them reach over a group, and 65,535 over all. */
     const double fine = 2 * (double)most / 255, coarse = 2 * all / (65535 - (double)groups);
-    const double step = (fine > coarse ? fine : coarse) * 1.000001;
-    const float per = (float)(1 / step);
-    for (size_t group = 0; group < groups; group++) {
-        float at[4] = {0, 0, 0, 0}, entries[16], sum;
-        for (size_t i = 0; i < 4 && 4 * group + i < count; i++) at[i] = query[4 * group + i] * per;
-        sum = fabsf(at[0]) + fabsf(at[1]) + fabsf(at[2]) + fabsf(at[3]) + 0.5f;
-        for (int entry = 0; entry < 16; entry++)
-            entries[entry] = sum + (entry & 1 ? at[0] : -at[0]) + (entry & 2 ? at[1] : -at[1]) +
-                             (entry & 4 ? at[2] : -at[2]) + (entry & 8 ? at[3] : -at[3]);
-        for (int entry = 0; entry < 16; entry++) {
-            const int32_t whole = (int32_t)entries[entry];
-            tables[16 * group + (size_t)entry] = (uint8_t)(whole > 255 ? 255 : whole);
-        }
-    }
-    const double unit = 1 / (sqrt((double)count) * norm);
+    const double step = (fine > coarse ? fine : coarse) * 1.000001, unit = 1 / (sqrt((double)count) * norm);
     out->unit = (float)(step * unit);
     out->base = (float)(all * unit);
     out->error = (float)((double)groups * step * 0.5005 * unit) + SIGNS_SLACK;
+    return (float)(1 / step);
+}
+
+static inline void signs_group(const float *query, size_t count, size_t group, float per, float *at) {
+    for (size_t i = 0; i < 4; i++) at[i] = 4 * group + i < count ? query[4 * group + i] * per : 0;
+    at[4] = fabsf(at[0]) + fabsf(at[1]) + fabsf(at[2]) + fabsf(at[3]) + 0.5f;
+}
+
+static inline void signs_tables(const float *query, size_t count, size_t bytes, float per, uint8_t *tables) {
+    for (size_t group = 0; group < 2 * bytes; group++) {
+        float at[5];
+        signs_group(query, count, group, per, at);
+        for (int entry = 0; entry < 16; entry++) {
+            const int32_t whole = (int32_t)(at[4] + (entry & 1 ? at[0] : -at[0]) + (entry & 2 ? at[1] : -at[1]) +
+                                            (entry & 4 ? at[2] : -at[2]) + (entry & 8 ? at[3] : -at[3]));
+            tables[16 * group + (size_t)entry] = (uint8_t)(whole > 255 ? 255 : whole);
+        }
+    }
 }
 
 /* A bit for each of 64 bytes, each 1 or 0. */
@@ -144,11 +148,6 @@ static uint64_t signs_over_scalar(const uint16_t *sums, const float *leans, cons
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void signs_ask_avx2(const float *query, size_t count, double norm, size_t bytes,
-                                                           uint8_t *tables, signs_asked_t *out) {
-    signs_ask_lanes(query, count, norm, bytes, tables, out);
-}
-
 __attribute__((target("avx2"))) static uint32_t signs_sums_avx2(const uint8_t *tables, const uint8_t *block, size_t bytes,
                                                                 uint64_t live, uint16_t *sums) {
     const __m256i low = _mm256_set1_epi8(15);
@@ -193,6 +192,23 @@ __attribute__((target("avx2"))) static uint64_t signs_over_avx2(const uint16_t *
 }
 
 #define SIGNS_512_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+
+SIGNS_512_TARGET static void signs_tables_512(const float *query, size_t count, size_t bytes, float per, uint8_t *tables) {
+    const __m512 zero = _mm512_setzero_ps();
+    for (size_t group = 0; group < 2 * bytes; group++) {
+        float at[5];
+        signs_group(query, count, group, per, at);
+        __m512 sum = _mm512_set1_ps(at[4]), one = _mm512_set1_ps(at[0]);
+        sum = _mm512_add_ps(sum, _mm512_mask_sub_ps(one, 0x5555, zero, one));
+        one = _mm512_set1_ps(at[1]);
+        sum = _mm512_add_ps(sum, _mm512_mask_sub_ps(one, 0x3333, zero, one));
+        one = _mm512_set1_ps(at[2]);
+        sum = _mm512_add_ps(sum, _mm512_mask_sub_ps(one, 0x0F0F, zero, one));
+        one = _mm512_set1_ps(at[3]);
+        sum = _mm512_add_ps(sum, _mm512_mask_sub_ps(one, 0x00FF, zero, one));
+        _mm_storeu_si128((__m128i *)(tables + 16 * group), _mm512_cvtusepi32_epi8(_mm512_cvttps_epi32(sum)));
+    }
+}
 
 SIGNS_512_TARGET static uint32_t signs_sums_512(const uint8_t *tables, const uint8_t *block, size_t bytes, uint64_t live,
                                                 uint16_t *sums) {
@@ -240,13 +256,14 @@ SIGNS_512_TARGET static uint64_t signs_over_512(const uint16_t *sums, const floa
 /* The tables of a query that is no zero vector, `norm` its length. */
 static inline void signs_ask(const float *query, size_t count, double norm, size_t bytes, uint8_t *tables,
                              signs_asked_t *out) {
+    const float per = signs_steps(query, count, norm, bytes, out);
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
-        signs_ask_avx2(query, count, norm, bytes, tables, out);
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+        signs_tables_512(query, count, bytes, per, tables);
         return;
     }
 #endif
-    signs_ask_lanes(query, count, norm, bytes, tables, out);
+    signs_tables(query, count, bytes, per, tables);
 }
 
 /* By the numbers of kernels in knn.h. */
