@@ -2,10 +2,12 @@
 #
 #   make demo   PYTHON=python3.12        another interpreter (3.11 or later) for .venv
 #   make test   PYTEST_ARGS="-k shards"  a part of the tests
+#   make test   JOBS=0                   in one process, to see what is printed and to use a debugger
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+JOBS ?= logical
 PYTHONS ?= 3.11 3.12 3.13
 SCALE ?= 1
 
@@ -52,8 +54,9 @@ $(VENV)/editable.stamp: $(VENV)/requirements.txt pyproject.toml setup.py $(wildc
 demo: build  ## Turn this repository's history into a graph and ask it questions
 	@$(PY) examples/demo.py --prime $(BIN)/prime
 
+# Many tests wait for other processes: a process of tests for each core halves the time. A file stays in one of them.
 test: check  ## Build strictly, lint, check types, run every test
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 # The ladder of tests/torture: TORTURE_SECONDS=3600 for an hour, TORTURE='kills 17' to repeat one run.
 TORTURE ?=

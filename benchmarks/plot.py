@@ -84,16 +84,38 @@ def panels(results: dict[str, Result]) -> list[Panel]:
 def origin(results: dict[str, Result]) -> str:
     """Where the figures come from, in one line for each machine and version that they come from."""
     lines: dict[str, list[str]] = {}
-    for name, result in results.items():
-        if "noise_before" not in result:
-            continue  # it counts what was tried, and measures nothing
-        machine = result["machine"]
-        quiet = max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
-        system, python = machine["system"].partition("-")[0], machine["versions"]["python"]
-        line = f"{machine['cpu']}, {machine['cpus']} CPUs, {system}, CPython {python}"
-        line += f", commit {machine['commit'] or 'unknown'}"
-        lines.setdefault(line, []).append(f"`{name}` (noise {quiet:.2f})")
+    for name, result in timed(results).items():
+        line = f"{platform(result)}, commit {result['machine']['commit'] or 'unknown'}"
+        lines.setdefault(line, []).append(f"`{name}` (noise {noise(result):.2f})")
     return "; ".join(f"{line}: {', '.join(names)}" for line, names in lines.items())
+
+
+def brief_origin(results: dict[str, Result]) -> str:
+    """The same for a reader in a hurry: the machines, and how equal equal work was."""
+    own = timed(results)
+    machines = "; ".join(dict.fromkeys(platform(result) for result in own.values()))
+    noisiest = max(own, key=lambda name: noise(own[name]))
+    return (
+        f"{machines}. [Each result](benchmarks/results) names its commit, and how much equal work varied beside it: "
+        f"at most {noise(own[noisiest]):.2f} times, in `{noisiest}`"
+    )
+
+
+def timed(results: dict[str, Result]) -> dict[str, Result]:
+    """Those that measured something; the others count what was tried."""
+    return {name: result for name, result in results.items() if "noise_before" in result}
+
+
+def platform(result: Result) -> str:
+    """The machine and the versions of a result."""
+    machine = result["machine"]
+    system, python = machine["system"].partition("-")[0], machine["versions"]["python"]
+    return f"{machine['cpu']}, {machine['cpus']} CPUs, {system}, CPython {python}"
+
+
+def noise(result: Result) -> float:
+    """How much longer the slowest of equal pieces of work took than the fastest, before and after."""
+    return max(result[when]["slowest_over_fastest"] for when in ("noise_before", "noise_after"))
 
 
 def only(results: dict[str, Result], start: str) -> dict[str, Result]:
@@ -118,8 +140,8 @@ def readme_part(results: dict[str, Result]) -> str:
     if rows:
         lines += ["| figure | measured |", "|---|---|", *rows, ""]
     lines.append(
-        "Medians, made by [benchmarks/](benchmarks/README.md): events per second of a file on all cores, the rest on one "
-        f"pinned core unless it says otherwise. {origin(own)}."
+        "Medians, made by [benchmarks/](benchmarks/README.md): events per second of a file on all cores, the rest on "
+        f"one pinned core unless it says otherwise. {brief_origin(own)}."
     )
     return "\n".join(lines) + "\n"
 

@@ -15,13 +15,16 @@ from primecore.contexts import Fact, estimated_tokens, packed
 from primecore.embeds import FOLLOWS, own_text, vector_payload
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument, NodeNotFound, VersionConflict
-from primecore.model import Context, Event, Receipt, Remembered
+from primecore.model import Context, Event, Hit, Receipt, Remembered
 from primecore.projections.vectors import Filters, float32
 from primecore.recalls import Recalls, checked_number
 from primecore.searches import checked_name
 from primecore.writes import EventId, Json, Time, check_count, checked_labels
 
-NEAR = 0.95  # cosine from which a fact passes for one that is known
+NEAR = 0.95  # cosine from which a fact is told beside one that is known
+NEAR_LOOK = 4  # so many of the nearest may be the same fact in other punctuation
+RESEMBLES = "resembles"
+SENTENCE_MARKS = ".,;:!…\"'“”‘’«»()[]"  # around a word they say nothing; `C++`, `-5`, `50%` and `?` do
 FACT_LINKS = 4
 INDEX_NAMES = 5
 CONTEXT_FACTS = 50
@@ -58,13 +61,15 @@ class Memories(Recalls):
     ) -> Remembered:
         """Takes in a fact, in one atomic batch: a node with `text`, its vector, a link to each (relation, target).
 
-        Its id is made of its words, so the same fact (case, white space and Unicode form apart) is kept once; one whose
-        vector is `near` (a cosine; None: do not ask) that of another node of its `type` is taken for that one. Then
-        only links that are missing are added, and `created` is false. What reject() turned away stays away: `rejected`
-        is true, nothing is appended; `force` takes it in. The vector is `vector`, else the embedder's, if the store was
-        opened with one or holds vectors of one; else the fact is found by its words. With an `id` of your own a live
-        node of that id is replaced, as add_node() does. The same `event_id` again is the same call. Raises NodeNotFound
-        for a target that is not live, ModelMismatch, InvalidArgument, InvalidEvent.
+        Its id is made of its words, so the same fact (case, white space and Unicode form apart) is kept once. Where its
+        vector is `near` (a cosine; None: do not ask) those of others of its `type`, one that differs in punctuation
+        alone is the same fact, too; then only links that are missing are added, and `created` is false. One that says
+        something else, be it by a "not" or a digit, is a fact of its own: it is linked to the nearest by an edge
+        `resembles`, and `similarity` says how alike they are. What reject() turned away stays away: `rejected` is true,
+        nothing is appended; `force` takes it in. The vector is `vector`, else the embedder's, if the store was opened
+        with one or holds vectors of one; else the fact is found by its words. With an `id` of your own a live node of
+        that id is replaced, as add_node() does. The same `event_id` again is the same call. Raises NodeNotFound for a
+        target that is not live, ModelMismatch, InvalidArgument, InvalidEvent.
 
         >>> first = prime.remember("Alice leads the login project", links=[("about", "node:person:alice")])
         >>> prime.remember("alice leads  the login project").id == first.id
@@ -123,9 +128,9 @@ class Memories(Recalls):
         beside = f"node:{type}:{said.id('node')}"  # where what had these words says something else by now
         for candidate in (node_id, beside):
             if self._took_in(candidate, said):
-                return Remembered(candidate, True, None, False, said.edges(len(links)), self._engine.position)
+                return self._as_taken_in(candidate, len(links), said)
         node = self._engine.views.nodes.node(own)
-        if node is None and not force and self._is_rejected(own):
+        if node is None and not force and any(map(self._is_rejected, {own, fact_id(type, bare(text))})):
             return Remembered(node_id, False, None, True, (), self._engine.position)
         if node is not None and id is None:
             if fact_id(type, str(node.properties.get("text"))) == own:
@@ -133,10 +138,15 @@ class Memories(Recalls):
             node_id = beside
         definition = self._vectors.definitions
         numbers = self._vector_of(own_text(payload["properties"]), vector)
+        resembled: Hit | None = None
         if numbers is not None and near is not None and id is None and not force and self._vectors.dimensions:
-            hits = self._engine.one_look(lambda: self._vectors.nearest(numbers, 1, near, Filters(type=type)))
-            if hits:
-                return self._linked(hits[0].id, hits[0].score, links, said)
+            filters = Filters(type=type)
+            hits = self._engine.one_look(lambda: self._vectors.nearest(numbers, NEAR_LOOK, near, filters))
+            for hit in hits:
+                known = self._engine.views.nodes.node(hit.id)
+                if known is not None and is_same_fact(text, known.properties.get("text")):
+                    return self._linked(hit.id, hit.score, links, said)
+            resembled = hits[0] if hits else None
         batch = [codec.prepare("prime.node.created", node_id, payload, *said.envelope(""))]
         versions: list[int | None] = [self._engine.views.reader.latest(node_id)[0]]
         if numbers is not None:
@@ -146,12 +156,30 @@ class Memories(Recalls):
             batch.append((*head[:2], stored, *head[3:]))
         edges = _edges(batch, node_id, dict(enumerate(links)), said)
         live = [target.encode("utf-8", "replace") for _, target in links if target != node_id]
+        if resembled is not None:
+            edges += _edges(batch, node_id, {len(links): (RESEMBLES, resembled.id)}, said, resembled.score)
+            live.append(resembled.id.encode())
         with self._made_for_space:
             if numbers is not None and definition != self._vectors.definitions:
                 raise VersionConflict("space:default", definition, self._vectors.definitions)
             versions += [None] * (len(batch) - 1)
-            answers = _batch.append_many(self._write_path(), batch, versions, None, live)
-        return Remembered(node_id, True, None, False, edges, max(answer[0] for answer in answers))
+            try:
+                answers = _batch.append_many(self._write_path(), batch, versions, None, live)
+            except NodeNotFound:
+                if resembled is not None and self._engine.views.nodes.node(resembled.id) is None:
+                    raise VersionConflict(resembled.id, 1, 0) from None  # gone meanwhile: look again
+                raise
+        similarity = None if resembled is None else resembled.score
+        return Remembered(node_id, True, similarity, False, edges, max(answer[0] for answer in answers))
+
+    def _as_taken_in(self, node_id: str, links: int, said: _Said) -> Remembered:
+        # What an earlier try of the same call answered.
+        edges = said.edges(links + 1)
+        made = self._engine.views.history.positions(edges[-1])
+        if not made:
+            return Remembered(node_id, True, None, False, edges[:-1], self._engine.position)
+        similarity = self._engine.events.read(made[0]).payload["weight"]
+        return Remembered(node_id, True, similarity, False, edges, self._engine.position)
 
     def _linked(self, node_id: str, similarity: float, links: list[tuple[str, str]], said: _Said) -> Remembered:
         # The fact is known: what it is linked to may be new. What an earlier try of the same call added is no news.
@@ -221,10 +249,12 @@ class Memories(Recalls):
                 receipt = Receipt(done.position, done.version, done.event_id, True)
             else:
                 text = node.properties.get("text")
-                if isinstance(text, str) and fact_id(node.type, text) != id:
-                    own = fact_id(node.type, text)
-                    if self._engine.views.nodes.node(own) is None:
-                        batch.append(codec.prepare("prime.node.deleted", own, {}, *said.envelope("words")))
+                told = dict.fromkeys((text, bare(text))) if isinstance(text, str) else {}
+                for at, words in enumerate(told):
+                    own = fact_id(node.type, words)
+                    if own != id and self._engine.views.nodes.node(own) is None:
+                        part = "words" if at == 0 else "bare words"
+                        batch.append(codec.prepare("prime.node.deleted", own, {}, *said.envelope(part)))
                 answers = _batch.append_many(
                     self._write_path(), batch, [None] * len(batch), [True] + [False] * (len(batch) - 1)
                 )
@@ -303,6 +333,27 @@ def fact_id(type: str, text: str) -> str:
     return f"node:{type}:{hashlib.blake2b(plain.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
 
 
+def bare(text: str) -> str:
+    """A text without the marks of a sentence around its words; itself where nothing else is in it.
+
+    >>> bare('"Tea is hot," she said.')
+    'Tea is hot she said'
+    """
+    words = (word.strip(SENTENCE_MARKS) for word in text.split())
+    return " ".join(word for word in words if word) or text
+
+
+def is_same_fact(text: str, known: Any) -> bool:
+    """Whether two texts differ in case, white space and marks around words alone.
+
+    Near vectors do not say so: a sentence and its contrary have them, too.
+
+    >>> is_same_fact("Tea is hot!", "tea is hot"), is_same_fact("Tea is hot", "Tea is not hot")
+    (True, False)
+    """
+    return isinstance(known, str) and fact_id("", bare(text)) == fact_id("", bare(known))
+
+
 class _Said(NamedTuple):
     """What stands around the events of one call. With an id of the caller's, theirs and the edges' are made of it."""
 
@@ -326,12 +377,18 @@ class _Said(NamedTuple):
 
 
 def _edges(
-    batch: list[codec.Prepared], node_id: str, links: Mapping[int, tuple[str, str]], said: _Said
+    batch: list[codec.Prepared],
+    node_id: str,
+    links: Mapping[int, tuple[str, str]],
+    said: _Said,
+    weight: float | None = None,
 ) -> tuple[str, ...]:
     made = []
     for at, (relation, target) in links.items():
         made.append(f"edge:{said.id(f'edge {at}')}")
-        payload = {"source": node_id, "target": target, "relation": relation}
+        payload: dict[str, Any] = {"source": node_id, "target": target, "relation": relation}
+        if weight is not None:
+            payload["weight"] = weight
         batch.append(codec.prepare("prime.edge.created", made[-1], payload, *said.envelope(f"link {at}")))
     return tuple(made)
 

@@ -143,8 +143,9 @@ class ReembedReport(NamedTuple):
 class Remembered(NamedTuple):
     """What became of a fact: `id` is the node that holds it, `created` whether that is new.
 
-    `similarity` is how alike it is to the one that was there (1.0: the same words), None otherwise. `rejected`: it was
-    turned away before, and nothing was appended. `edges` are those that were added, `position` what shows it all.
+    `similarity` is how alike it is to one that was there (1.0: the same words; where it was created, the last of
+    `edges` leads to that one), None otherwise. `rejected`: it was turned away before, and nothing was appended. `edges`
+    are those that were added, `position` what shows it all.
     """
 
     id: str

@@ -185,7 +185,7 @@ _WRITES = (
             Field("vector", "array", "its vector, else the store's embedder makes one"),
             Field("links", "array", "edges to add: a relation and a node's id each"),
             Field("conversation", "string", "the conversation it comes from"),
-            Field("near", "number", "cosine from which it is taken for a fact that is known", default=0.95),
+            Field("near", "number", "cosine from which it is compared with a known fact, or linked", default=0.95),
             Field("force", "boolean", "take it in though it was rejected, or is like another", default=False),
             *_ENVELOPE[1:],
         ),

@@ -12,6 +12,8 @@ import primecore
 from primecore import InvalidArgument, NodeNotFound
 from primecore.contexts import Fact, estimated_tokens, packed, plain
 
+EVENT = "7d1f0f0e-3f0b-4c53-9a53-6a1b1d1e7a01"
+
 
 @pytest.fixture
 def prime():
@@ -35,7 +37,7 @@ def test_node_vector_and_links_come_in_one_step(prime):
     assert prime.recall("who leads auth?", conversation="c1")[0].id == found.id
     assert next(iter(prime.history(found.id))).metadata == {"conversation_id": "c1"}
     prime.update_node(found.id, {"text": "Bob leads auth"})
-    assert "Bob" in prime.similar(id=found.id, k=1)[0].text if prime.similar(id=found.id, k=1) else True
+    assert [hit.text for hit in prime.similar("Bob leads auth", k=1)] == ["Bob leads auth\nmail"]
 
 
 def test_the_same_words_are_one_fact(prime):
@@ -54,6 +56,37 @@ def test_what_is_nearly_the_same_is_one_fact(prime):
     assert (near.id, near.created) == (first.id, False) and near.similarity > 0.95
     assert prime.remember("Alice leads the auth project!", near=None).created
     assert prime.remember("Bob cooks lunch").created
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ("Alice does like the plan to move to Lyon", "Alice does not like the plan to move to Lyon"),
+        ("The flight to Paris leaves Monday at 5pm, gate 12", "The flight to Paris leaves Monday at 6pm, gate 12"),
+        ("Alice leads Bob", "Bob leads Alice"),
+        ("It is -5 degrees in Bern", "It is 5 degrees in Bern"),
+    ],
+)
+def test_a_fact_that_only_resembles_another_is_kept_and_linked(prime, known, told):
+    first = prime.remember(known)
+    found = prime.remember(told, near=0.7, links=[("about", "node:person:alice")], event_id=EVENT)
+    assert found.created and found.id != first.id and 0.7 <= found.similarity <= 1.0001
+    assert [hit.text for hit in prime.recall(told, k=1)] == [told]
+    about, resembles = map(prime.edge, found.edges)
+    assert (about.relation, resembles.relation, resembles.target) == ("about", "resembles", first.id)
+    before = prime.position
+    again = prime.remember(told, near=0.7, links=[("about", "node:person:alice")], event_id=EVENT)
+    assert again._replace(position=0) == found._replace(position=0) and prime.position == before
+    once_more = prime.remember(told.upper(), near=0.7)
+    assert (once_more.id, once_more.created, once_more.edges) == (found.id, False, ())
+
+
+def test_what_was_turned_away_does_not_come_back_with_a_full_stop(prime):
+    for text, again in (("Bob has left", "\"Bob  has left.\""), ("Carol has left!", "carol has left")):
+        prime.reject(prime.remember(text).id)
+        before = prime.position
+        assert prime.remember(again).rejected and prime.position == before
+    assert prime.remember("Bob has left?").created  # a question is not what was turned away
 
 
 def test_what_is_turned_away_stays_away(prime):

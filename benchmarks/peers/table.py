@@ -24,7 +24,7 @@ class Peer(NamedTuple):
     made_by: str
 
 
-PRIME_LACKS = "query language; several writing processes; data larger than memory"
+PRIME_LACKS = "query language; data larger than memory"
 SERVED = "history; life in one's own process"
 TABLE = (
     Peer("graph", "Prime", (), KILLED, PRIME_LACKS, "plain:PrimeGraph"),
