@@ -106,6 +106,8 @@ class Recall:
             )
         finally:
             if look is not None:
+                if filters == _NONE and look.read_bytes:
+                    self._vectors.follower.scanned(look.read_bytes)
                 look.close()
                 self._vectors.follower.nudge()
         if hits is None:

@@ -40,7 +40,7 @@ class Filters(NamedTuple):
 
 
 class VectorIndex(AtOnce):
-    """Vectors by entity: exact up to `exact_vectors` of them and wherever filters are given, else HNSW and its tail."""
+    """Vectors by entity: exact where that is quick and wherever filters are given, else HNSW and its tail."""
 
     name = "vectors"
     version = 2
@@ -126,6 +126,8 @@ class VectorIndex(AtOnce):
         wanted = k
         while True:
             rows = look.nearest(wanted, min_score)
+            if not filters.any:
+                self.follower.scanned(look.read_bytes)
             kept = rows if keep is None else [it for it in rows if keep(it[1])]
             if len(kept) >= k or len(rows) < wanted:
                 return look.hits(kept, k, None, loads)
