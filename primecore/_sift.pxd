@@ -31,10 +31,10 @@ ctypedef struct doubt_t:
 
 # A query, coded, and what of a space it may see.
 ctypedef struct asked_t:
-    float* numbers                  # as they were given; the block that all pointers but `allowed` lead into
+    float* numbers                  # as they were given
     int8_t* codes                   # its codes, padded to what a row of 4-bit codes holds
     uint8_t* raised                 # its codes + 128, and behind `stride` of them those of what they leave over
-    uint8_t* tables                 # of its signs
+    uint8_t* tables                 # of its signs; the block that all pointers but `allowed` lead into
     const uint8_t* allowed          # 1 or 0 by row, padded to 64; NULL: all
     signs_asked_t signs
     double norm

@@ -50,28 +50,33 @@ cdef extern from "knn.h" nogil:
 cdef extern from "knn_signs.h" nogil:
     enum:
         SIGNS_ROWS
+        SIGNS_WIDE
     ctypedef uint32_t (*signs_sums_kernel)(const uint8_t* tables, const uint8_t* block, size_t size, uint64_t live,
                                            uint16_t* sums) noexcept nogil
     ctypedef uint64_t (*signs_over_kernel)(const uint16_t* sums, const float* leans, const signs_asked_t* asked,
                                            float bar) noexcept nogil
     size_t SIGNS_BLOCK_BYTES(size_t size) noexcept
     size_t SIGNS_TABLES_BYTES(size_t size) noexcept
+    void signs_widen(const uint8_t* tables, size_t size, uint8_t* wide) noexcept
     void signs_ask(const float* query, size_t count, double norm, size_t size, uint8_t* tables, signs_asked_t* out) noexcept
     uint64_t signs_allowed(const uint8_t* allowed) noexcept
+    bint signs_any(uint32_t most, const float* leans, const signs_asked_t* asked, float bar) noexcept
     uint64_t signs_least(const uint16_t* sums, uint32_t least) noexcept
     signs_sums_kernel signs_sums_kernel_of(int which) noexcept
     signs_over_kernel signs_over_kernel_of(int which) noexcept
 
 
+cdef extern from "stdlib.h" nogil:
+    void* aligned_alloc(size_t alignment, size_t size) noexcept
+
+
 cdef extern from * nogil:
     int __builtin_ctzll(unsigned long long) noexcept
-    int __builtin_popcount(unsigned int) noexcept
 
 
 cdef enum:
-    FEW = 4                         # rows of 16 that are rather looked at one by one
     AHEAD = 16                      # rows that are fetched before the first of them is looked at
-    MORE = 16                       # rows that are looked at first, over twice as many as are wanted
+    MORE = 8                        # rows that are looked at first, over half as many again as are wanted
 
 
 # What one scan has at hand.
@@ -99,13 +104,14 @@ cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexce
     cdef size_t floats = <size_t>space.dimensions * sizeof(float)
     cdef knn_coded_t coded
     memset(out, 0, sizeof(asked_t))
-    out.numbers = <float*>malloc(floats + size + 2 * stride + SIGNS_TABLES_BYTES(space.sign_bytes))
-    if out.numbers == NULL:
+    # The tables first, where loads of 64 bytes lie right.
+    out.tables = <uint8_t*>aligned_alloc(64, (SIGNS_TABLES_BYTES(space.sign_bytes) + floats + size + 2 * stride + 63) & ~<size_t>63)
+    if out.tables == NULL:
         return -1
+    out.numbers = <float*>(out.tables + SIGNS_TABLES_BYTES(space.sign_bytes))
     memcpy(out.numbers, numbers, floats)
     out.codes = <int8_t*>out.numbers + floats
     out.raised = <uint8_t*>out.codes + size
-    out.tables = out.raised + 2 * stride
     memset(out.codes, 0, size + 2 * stride)
     knn_encode(out.numbers, space.dimensions, out.codes, space.stride, NULL, 0, &coded)
     out.residual16 = knn_encode_rest(
@@ -125,8 +131,8 @@ cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexce
 
 
 cdef void forget(asked_t* asked) noexcept nogil:
-    free(asked.numbers)
-    asked.numbers = NULL
+    free(asked.tables)
+    asked.tables = NULL
 
 
 cdef double score(Space space, const asked_t* asked, uint32_t row) noexcept nogil:
@@ -146,7 +152,7 @@ cdef int nearest(Space space, asked_t* asked, size_t wanted, double least, score
     memset(&sift, 0, sizeof(sift))
     out_count[0] = 0
     sift.wanted = wanted if wanted < asked.count else asked.count
-    leaders = 2 * sift.wanted + MORE
+    leaders = sift.wanted + sift.wanted // 2 + MORE
     sift.bar = <float>least - KNN_SLACK
     # What is needed for a while, in one piece: sums of signs, the most of each block, two heaps and the rows of one.
     sift.heap = <float*>malloc(
@@ -279,6 +285,14 @@ cdef inline void fetch(Space space, uint32_t row) noexcept nogil:
     knn_prefetch(<const int8_t*>space.codes.base + <size_t>row * space.stride, space.stride)
 
 
+cdef inline bint is_many(uint64_t rows) noexcept nogil:
+    # More than four of a block of 4-bit codes: fewer are rather looked at one by one.
+    rows &= rows - 1
+    rows &= rows - 1
+    rows &= rows - 1
+    return rows & (rows - 1) != 0
+
+
 cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* sums, sift_t* sift) noexcept nogil:
     # Rows that may be among the best.
     cdef signs_over_kernel over = signs_over_kernel_of(asked.kernel)
@@ -288,6 +302,7 @@ cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* s
     cdef knn_asked_t about
     cdef int32_t[KNN_ROWS] none
     cdef float[KNN_ROWS] most
+    cdef const float* leans
     cdef size_t block, first
     cdef uint64_t left, some
     cdef uint32_t[AHEAD] rows               # on their way into the cache
@@ -298,11 +313,13 @@ cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* s
     about.bias = 8 * asked.sum
     for block in range(blocks):
         left = live_of(asked, block)
-        if left and 0.0 <= sift.bar < 1.0:
-            left &= over(
-                sums + block * SIGNS_ROWS, <const float*>(block_of(space, block) + SIGNS_ROWS * space.sign_bytes),
-                &asked.signs, sift.bar,
-            )
+        if left == 0:
+            continue
+        if 0.0 <= sift.bar < 1.0:
+            leans = <const float*>(block_of(space, block) + SIGNS_ROWS * space.sign_bytes)
+            if not signs_any(sums[blocks * SIGNS_ROWS + block], leans, &asked.signs, sift.bar):
+                continue
+            left &= over(sums + block * SIGNS_ROWS, leans, &asked.signs, sift.bar)
         shift = 0
         while left >> shift and shift < SIGNS_ROWS:
             some = left >> shift & ((<uint64_t>1 << KNN_ROWS) - 1)
@@ -310,7 +327,7 @@ cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* s
             shift += KNN_ROWS
             if some == 0:
                 continue
-            if __builtin_popcount(<unsigned int>some) > FEW:
+            if is_many(some):
                 asked.read_bytes += KNN_ROWS * <uint64_t>space.stride4
                 some &= kernel(
                     asked.codes, nibbles + first * space.stride4, space.stride4, hints + first // KNN_ROWS, &about,
@@ -424,11 +441,14 @@ def sign_sums(int kernel, const uint8_t[::1] tables not None, const uint8_t[::1]
     cdef uint16_t[SIGNS_ROWS] sums
     cdef size_t size = <size_t>tables.shape[0] // 32
     cdef uint32_t most
+    cdef bytearray all_ = bytearray(SIGNS_WIDE * size) + bytes(tables)
+    cdef uint8_t* wide = <uint8_t*><char*>all_
     check_kernel(
         kernel, 64, size > 0 and tables.shape[0] == 32 * <Py_ssize_t>size
         and block.shape[0] == <Py_ssize_t>SIGNS_BLOCK_BYTES(size),
     )
-    most = signs_sums_kernel_of(kernel)(&tables[0], &block[0], size, live, sums)
+    signs_widen(&tables[0], size, wide)
+    most = signs_sums_kernel_of(kernel)(wide, &block[0], size, live, sums)
     return [sums[i] for i in range(SIGNS_ROWS)], most
 
 

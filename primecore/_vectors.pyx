@@ -36,7 +36,8 @@ cdef extern from "knn_signs.h" nogil:
         SIGNS_ROWS
     size_t SIGNS_BYTES(uint32_t dimensions) noexcept
     size_t SIGNS_BLOCK_BYTES(size_t size) noexcept
-    void signs_store(const float* x, size_t count, double norm, uint8_t* block, size_t size, uint32_t row) noexcept
+    void signs_store(const float* x, size_t count, double norm, uint8_t* block, size_t size, uint32_t row,
+                     uint8_t* scratch) noexcept
 
 
 cdef extern from * nogil:
@@ -143,6 +144,7 @@ cdef class Space:
         cdef uint32_t text = self.texts.alloc(size) if size else 0
         cdef uint32_t row
         cdef vector_t* record
+        cdef uint8_t[8194] scratch         # a bit for each of 65,536 numbers, and two bytes
         cdef knn_coded_t coded
         cdef knn_rows_t* about
         if (size and not text) or (end > self.row_of.used_bytes and self.row_of.grow(end) < 0):
@@ -161,7 +163,7 @@ cdef class Space:
         signs_store(
             self.numbers(row), self.dimensions, coded.norm,
             (<uint8_t*>self.signs.base) + row // SIGNS_ROWS * SIGNS_BLOCK_BYTES(self.sign_bytes), self.sign_bytes,
-            row % SIGNS_ROWS,
+            row % SIGNS_ROWS, scratch,
         )
         record = self.record(row)
         record.norm = coded.norm

@@ -177,14 +177,14 @@ KNN_VNNI_TARGET static void knn_row_vnni(const uint8_t *query, const int8_t *row
 #endif
 
 /* The kernels this processor can run, the best last; the scalar one always. */
-enum { KNN_SCALAR, KNN_AVX2, KNN_VNNI };
+enum { KNN_SCALAR, KNN_AVX2, KNN_VNNI, KNN_VBMI };
 
 static inline int knn_best(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
-        return KNN_VNNI;
+        return __builtin_cpu_supports("avx512vbmi") ? KNN_VBMI : KNN_VNNI;
     if (__builtin_cpu_supports("avx2")) return KNN_AVX2;
 #endif
     return KNN_SCALAR;
@@ -192,7 +192,7 @@ static inline int knn_best(void) {
 
 static inline knn_rows_kernel knn_rows_kernel_of(int which) {
 #if defined(__x86_64__)
-    if (which == KNN_VNNI) return knn_rows_vnni;
+    if (which >= KNN_VNNI) return knn_rows_vnni;
     if (which == KNN_AVX2) return knn_rows_avx2;
 #else
     (void)which;
@@ -202,7 +202,7 @@ static inline knn_rows_kernel knn_rows_kernel_of(int which) {
 
 static inline knn_row_kernel knn_row_kernel_of(int which) {
 #if defined(__x86_64__)
-    if (which == KNN_VNNI) return knn_row_vnni;
+    if (which >= KNN_VNNI) return knn_row_vnni;
     if (which == KNN_AVX2) return knn_row_avx2;
 #else
     (void)which;

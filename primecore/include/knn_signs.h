@@ -6,8 +6,9 @@
  * cosine s.y is below bar * lean - sqrt(1 - bar^2) * sqrt(1 - lean^2) is none of those at `bar` or more. That is certain,
  * whatever the vectors, and reads one bit a number.
  *
- * s.y is looked up four numbers at a time in tables of 16 bytes, as in "Quicker ADC" (Andre, Kermarrec and Le Scouarnec,
- * 2019): of 64 rows at once, which lie together, byte by byte. What rounding in the tables can add up to is `error`.
+ * s.y is looked up seven numbers at a time in tables of 128 bytes, or four and three at a time in tables of 16, as in
+ * "Quicker ADC" (Andre, Kermarrec and Le Scouarnec, 2019): of 64 rows at once, which lie together, byte by byte. What
+ * rounding in the tables can add up to is `error`. A table of 128 is the sum of its two of 16: all kernels agree.
  */
 #ifndef PRIME_KNN_SIGNS_H
 #define PRIME_KNN_SIGNS_H
@@ -15,19 +16,23 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 #define SIGNS_ROWS 64           /* rows of a block, which one call of a kernel takes */
+#define SIGNS_EACH 7            /* signs in a byte */
 #define SIGNS_SLACK 1e-5f       /* float32 rounding of what is compared, with room to spare */
 
-/* Bytes of signs of a row, and of a block: the signs, then of each row its lean and the sine of that angle. */
-#define SIGNS_BYTES(dimensions) (((size_t)(dimensions) + 7) / 8)
-#define SIGNS_BLOCK_BYTES(bytes) (SIGNS_ROWS * ((size_t)(bytes) + 2 * sizeof(float)))
-/* Bytes of the tables of a query. */
-#define SIGNS_TABLES_BYTES(bytes) (32 * (size_t)(bytes))
+/* Bytes of signs of a row, and of a block: the signs, then of each row its lean and the sine of that angle, then the
+ * least lean and its sine, then nothing as far as a line of cache goes. */
+#define SIGNS_BYTES(dimensions) (((size_t)(dimensions) + SIGNS_EACH - 1) / SIGNS_EACH)
+#define SIGNS_BLOCK_BYTES(bytes) (SIGNS_ROWS * ((size_t)(bytes) + 2 * sizeof(float) + 1))
+/* Bytes of the tables of a query: for each byte of signs one of 128, then, behind all of these, two of 16. */
+#define SIGNS_WIDE 128
+#define SIGNS_TABLES_BYTES(bytes) ((SIGNS_WIDE + 32) * (size_t)(bytes))
 
 /* A row's place in each line of a block: of the 16-bit sums two by two, the even bytes are those of the first 32 rows. */
 #define SIGNS_PLACE(row) ((row) < SIGNS_ROWS / 2 ? 2 * (row) : 2 * (row) - SIGNS_ROWS + 1)
@@ -45,36 +50,89 @@ typedef uint32_t (*signs_sums_kernel)(const uint8_t *tables, const uint8_t *bloc
 /* A bit for each row that may be at `bar` or more, by its sum. */
 typedef uint64_t (*signs_over_kernel)(const uint16_t *sums, const float *leans, const signs_asked_t *asked, float bar);
 
-static inline void signs_store(const float *x, size_t count, double norm, uint8_t *block, size_t bytes, uint32_t row) {
-    float *leans = (float *)(block + SIGNS_ROWS * bytes);
-    double sum = 0, lean;
-    for (size_t at = 0; at < bytes; at++) {
-        uint32_t bits = 0;
-        for (size_t i = 8 * at; i < 8 * at + 8 && i < count; i++) {
-            bits |= (uint32_t)(x[i] >= 0) << (i & 7);
-            sum += fabs((double)x[i]);
-        }
-        block[SIGNS_ROWS * at + SIGNS_PLACE(row)] = (uint8_t)bits;
+/* The signs of eight numbers: a bit for each that is not negative. And their sizes, added to eight sums. */
+static inline __attribute__((always_inline)) uint32_t signs_of_eight(const float *x, double *sums) {
+    uint32_t bits = 0;
+    for (int i = 0; i < 8; i++) {
+        bits |= (uint32_t)(x[i] >= 0) << i;
+        sums[i] += fabs((double)x[i]);
     }
-    lean = sum / (norm * sqrt((double)count));
+    return bits;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static double signs_read_avx2(const float *x, size_t count, uint8_t *bits) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256d low = _mm256_setzero_pd(), high = low;
+    double sums[8];
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        const __m256 held = _mm256_loadu_ps(x + i), size = _mm256_andnot_ps(sign, held);
+        bits[i / 8] = (uint8_t)~_mm256_movemask_ps(held);
+        low = _mm256_add_pd(low, _mm256_cvtps_pd(_mm256_castps256_ps128(size)));
+        high = _mm256_add_pd(high, _mm256_cvtps_pd(_mm256_extractf128_ps(size, 1)));
+    }
+    _mm256_storeu_pd(sums, low);
+    _mm256_storeu_pd(sums + 4, high);
+    if (i < count) {
+        float rest[8] = {0};
+        memcpy(rest, x + i, (count - i) * sizeof(float));
+        bits[i / 8] = (uint8_t)signs_of_eight(rest, sums);
+    }
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+#endif
+
+static inline double signs_read_plain(const float *x, size_t count, uint8_t *bits) {
+    double sums[8] = {0};
+    for (size_t i = 0; i < count; i += 8) {
+        float some[8] = {0};
+        memcpy(some, x + i, (count - i < 8 ? count - i : 8) * sizeof(float));
+        bits[i / 8] = (uint8_t)signs_of_eight(some, sums);
+    }
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+/* Writes the row of a vector into its block. `scratch` has room for a bit a number and two bytes. */
+static inline void signs_store(const float *x, size_t count, double norm, uint8_t *block, size_t bytes, uint32_t row,
+                               uint8_t *scratch) {
+    float *leans = (float *)(block + SIGNS_ROWS * bytes);
+    uint8_t *line = block + SIGNS_PLACE(row);
+    double lean;
+#if defined(__x86_64__)
+    lean = __builtin_cpu_supports("avx2") ? signs_read_avx2(x, count, scratch) : signs_read_plain(x, count, scratch);
+#else
+    lean = signs_read_plain(x, count, scratch);
+#endif
+    scratch[(count + 7) / 8] = scratch[(count + 7) / 8 + 1] = 0;
+    for (size_t at = 0; at < bytes; at++) {
+        const size_t first = SIGNS_EACH * at;
+        const uint32_t both = scratch[first / 8] | (uint32_t)scratch[first / 8 + 1] << 8;
+        line[SIGNS_ROWS * at] = (uint8_t)(both >> (first & 7) & 127);
+    }
+    lean /= norm * sqrt((double)count);
     lean = lean > 1 ? 1 : lean;
     leans[row] = (float)lean;
     leans[SIGNS_ROWS + row] = (float)sqrt(1 - lean * lean);
+    uint32_t least = row;
+    for (uint32_t i = 0; i < SIGNS_ROWS; i++) least = leans[i] < leans[least] ? i : least;
+    leans[2 * SIGNS_ROWS] = leans[least];
+    leans[2 * SIGNS_ROWS + 1] = leans[SIGNS_ROWS + least];
 }
 
-/* What a query adds up to in groups of four numbers, so that its tables are of the finest steps that fit: 255 of them
+/* What a query adds up to in groups of seven numbers, so that its tables are of the finest steps that fit: 254 of them
  * reach over a group, and 65,535 over all. Returns steps per unit. */
 static inline float signs_steps(const float *query, size_t count, double norm, size_t bytes, signs_asked_t *out) {
     const size_t groups = 2 * bytes;
     double all = 0;
     float most = 0;
-    for (size_t i = 0; i < count; i += 4) {
+    for (size_t i = 0; i < count; i += SIGNS_EACH) {
         float sum = fabsf(query[i]);
-        for (size_t j = i + 1; j < i + 4 && j < count; j++) sum += fabsf(query[j]);
+        for (size_t j = i + 1; j < i + SIGNS_EACH && j < count; j++) sum += fabsf(query[j]);
         all += (double)sum;
         most = sum > most ? sum : most;
     }
-    const double fine = 2 * (double)most / 255, coarse = 2 * all / (65535 - (double)groups);
+    const double fine = 2 * (double)most / 253.5, coarse = 2 * all / (65535 - (double)groups);
     const double step = (fine > coarse ? fine : coarse) * 1.000001, unit = 1 / (sqrt((double)count) * norm);
     out->unit = (float)(step * unit);
     out->base = (float)(all * unit);
@@ -82,8 +140,10 @@ static inline float signs_steps(const float *query, size_t count, double norm, s
     return (float)(1 / step);
 }
 
+/* Group 2n are the first four numbers of byte n, group 2n + 1 the other three. */
 static inline void signs_group(const float *query, size_t count, size_t group, float per, float *at) {
-    for (size_t i = 0; i < 4; i++) at[i] = 4 * group + i < count ? query[4 * group + i] * per : 0;
+    const size_t first = group / 2 * SIGNS_EACH + (group & 1) * 4, size = 4 - (group & 1);
+    for (size_t i = 0; i < 4; i++) at[i] = i < size && first + i < count ? query[first + i] * per : 0;
     at[4] = fabsf(at[0]) + fabsf(at[1]) + fabsf(at[2]) + fabsf(at[3]) + 0.5f;
 }
 
@@ -97,6 +157,20 @@ static inline void signs_tables(const float *query, size_t count, size_t bytes, 
             tables[16 * group + (size_t)entry] = (uint8_t)(whole > 255 ? 255 : whole);
         }
     }
+}
+
+/* Tables of 128 from those of 16. */
+static inline void signs_widen(const uint8_t *tables, size_t bytes, uint8_t *wide) {
+    for (size_t at = 0; at < bytes; at++)
+        for (size_t high = 0; high < 8; high++)
+            for (size_t low = 0; low < 16; low++)
+                wide[SIGNS_WIDE * at + 16 * high + low] = (uint8_t)(tables[32 * at + low] + tables[32 * at + 16 + high]);
+}
+
+/* Whether a block may have a row at `bar` or more, if `most` is the largest of its sums. */
+static inline int signs_any(uint32_t most, const float *leans, const signs_asked_t *asked, float bar) {
+    const float bound = bar * leans[2 * SIGNS_ROWS] - sqrtf(1 - bar * bar) * leans[2 * SIGNS_ROWS + 1];
+    return (float)most * asked->unit - asked->base + asked->error + 1e-6f >= bound;
 }
 
 /* A bit for each of 64 bytes, each 1 or 0. */
@@ -127,6 +201,7 @@ static uint32_t signs_sums_scalar(const uint8_t *tables, const uint8_t *block, s
                                   uint16_t *sums) {
     uint32_t most = 0;
     for (int row = 0; row < SIGNS_ROWS; row++) sums[row] = 0;
+    tables += SIGNS_WIDE * bytes;
     for (size_t at = 0; at < bytes; at++) {
         const uint8_t *line = block + SIGNS_ROWS * at, *low = tables + 32 * at, *high = low + 16;
         for (int row = 0; row < SIGNS_ROWS; row++)
@@ -152,6 +227,7 @@ __attribute__((target("avx2"))) static uint32_t signs_sums_avx2(const uint8_t *t
                                                                 uint64_t live, uint16_t *sums) {
     const __m256i low = _mm256_set1_epi8(15);
     __m256i both[2], odd[2], most = _mm256_setzero_si256();
+    tables += SIGNS_WIDE * bytes;
     for (int half = 0; half < 2; half++) both[half] = odd[half] = _mm256_setzero_si256();
     for (size_t at = 0; at < bytes; at++) {
         const __m256i first = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(tables + 32 * at)));
@@ -210,10 +286,37 @@ SIGNS_512_TARGET static void signs_tables_512(const float *query, size_t count, 
     }
 }
 
+/* `both` are sums of bytes two by two, as they lie, `odd` of the second of each two. */
+SIGNS_512_TARGET static inline uint32_t signs_finish_512(__m512i both, __m512i odd, uint64_t live, uint16_t *sums) {
+    both = _mm512_sub_epi16(both, _mm512_slli_epi16(odd, 8));
+    both = _mm512_maskz_mov_epi16((__mmask32)live, both);
+    odd = _mm512_maskz_mov_epi16((__mmask32)(live >> 32), odd);
+    _mm512_storeu_si512((void *)sums, both);
+    _mm512_storeu_si512((void *)(sums + 32), odd);
+    both = _mm512_max_epu16(both, odd);
+    const __m256i quarter = _mm256_max_epu16(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64(both, 1));
+    const __m128i half = _mm_max_epu16(_mm256_castsi256_si128(quarter), _mm256_extracti128_si256(quarter, 1));
+    return 0xFFFF ^ (uint32_t)_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(half, _mm_set1_epi8(-1))), 0);
+}
+
+SIGNS_512_TARGET static void signs_widen_512(const uint8_t *tables, size_t bytes, uint8_t *wide) {
+    const __m512i lane = _mm512_inserti64x4(
+        _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_setzero_si256(), _mm_set1_epi8(1), 1)),
+        _mm256_inserti128_si256(_mm256_set1_epi8(2), _mm_set1_epi8(3), 1), 1);
+    const __m512i next = _mm512_add_epi8(lane, _mm512_set1_epi8(4));
+    for (size_t at = 0; at < bytes; at++) {
+        const __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(tables + 32 * at)));
+        const __m512i high = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(tables + 32 * at + 16)));
+        _mm512_storeu_si512((void *)(wide + SIGNS_WIDE * at), _mm512_add_epi8(low, _mm512_shuffle_epi8(high, lane)));
+        _mm512_storeu_si512((void *)(wide + SIGNS_WIDE * at + 64), _mm512_add_epi8(low, _mm512_shuffle_epi8(high, next)));
+    }
+}
+
 SIGNS_512_TARGET static uint32_t signs_sums_512(const uint8_t *tables, const uint8_t *block, size_t bytes, uint64_t live,
                                                 uint16_t *sums) {
     const __m512i low = _mm512_set1_epi8(15);
     __m512i both = _mm512_setzero_si512(), odd = _mm512_setzero_si512(), more = both, more_odd = odd;
+    tables += SIGNS_WIDE * bytes;
     for (size_t at = 0; at < bytes; at++) {
         const __m512i first = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(tables + 32 * at)));
         const __m512i second = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(tables + 32 * at + 16)));
@@ -226,15 +329,20 @@ SIGNS_512_TARGET static uint32_t signs_sums_512(const uint8_t *tables, const uin
         more_odd = _mm512_add_epi16(more_odd, _mm512_srli_epi16(b, 8));
     }
     odd = _mm512_add_epi16(odd, more_odd);
-    both = _mm512_sub_epi16(_mm512_add_epi16(both, more), _mm512_slli_epi16(odd, 8));
-    both = _mm512_maskz_mov_epi16((__mmask32)live, both);
-    odd = _mm512_maskz_mov_epi16((__mmask32)(live >> 32), odd);
-    _mm512_storeu_si512((void *)sums, both);
-    _mm512_storeu_si512((void *)(sums + 32), odd);
-    both = _mm512_max_epu16(both, odd);
-    const __m256i quarter = _mm256_max_epu16(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64(both, 1));
-    const __m128i half = _mm_max_epu16(_mm256_castsi256_si128(quarter), _mm256_extracti128_si256(quarter, 1));
-    return 0xFFFF ^ (uint32_t)_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(half, _mm_set1_epi8(-1))), 0);
+    return signs_finish_512(_mm512_add_epi16(both, more), odd, live, sums);
+}
+
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))) static uint32_t signs_sums_vbmi(
+    const uint8_t *tables, const uint8_t *block, size_t bytes, uint64_t live, uint16_t *sums) {
+    __m512i both = _mm512_setzero_si512(), odd = both;
+    for (size_t at = 0; at < bytes; at++) {
+        const __m512i found = _mm512_permutex2var_epi8(_mm512_loadu_si512((const void *)(tables + SIGNS_WIDE * at)),
+                                                       _mm512_loadu_si512((const void *)(block + SIGNS_ROWS * at)),
+                                                       _mm512_loadu_si512((const void *)(tables + SIGNS_WIDE * at + 64)));
+        both = _mm512_add_epi16(both, found);
+        odd = _mm512_add_epi16(odd, _mm512_srli_epi16(found, 8));
+    }
+    return signs_finish_512(both, odd, live, sums);
 }
 
 SIGNS_512_TARGET static uint64_t signs_over_512(const uint16_t *sums, const float *leans, const signs_asked_t *asked,
@@ -257,19 +365,23 @@ SIGNS_512_TARGET static uint64_t signs_over_512(const uint16_t *sums, const floa
 static inline void signs_ask(const float *query, size_t count, double norm, size_t bytes, uint8_t *tables,
                              signs_asked_t *out) {
     const float per = signs_steps(query, count, norm, bytes, out);
+    uint8_t *narrow = tables + SIGNS_WIDE * bytes;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-        signs_tables_512(query, count, bytes, per, tables);
+        signs_tables_512(query, count, bytes, per, narrow);
+        signs_widen_512(narrow, bytes, tables);
         return;
     }
 #endif
-    signs_tables(query, count, bytes, per, tables);
+    signs_tables(query, count, bytes, per, narrow);
+    signs_widen(narrow, bytes, tables);
 }
 
 /* By the numbers of kernels in knn.h. */
 static inline signs_sums_kernel signs_sums_kernel_of(int which) {
 #if defined(__x86_64__)
-    if (which >= 2) return signs_sums_512;
+    if (which >= 3) return signs_sums_vbmi;
+    if (which == 2) return signs_sums_512;
     if (which == 1) return signs_sums_avx2;
 #else
     (void)which;
