@@ -3,13 +3,13 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport isfinite
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
 from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, slice_t
 from primecore._graph cimport Graph
 from primecore._records cimport node_t
-from primecore._sift cimport ask, forget, is_visible, nearest, score as score_of, scored_t
+from primecore._sift cimport ask, forget, is_visible, nearest, score as score_of, scored_t, sort_scored
 from primecore._states cimport NODE_HEADER
 from primecore._vectors cimport Vectors, arrival_t, vector_t
 
@@ -26,13 +26,16 @@ cdef class Look:
     """
 
     def __cinit__(self, Graph graph not None, const float[::1] numbers not None, int kernel=-1):
+        cdef int status
         self.slot = -1
         self.graph = graph
         self.space = graph.vectors.current
         if self.space is None or <size_t>numbers.shape[0] != self.space.dimensions:
             raise ValueError("not of the dimensions of the space")
-        check_numbers(numbers)
-        if ask(self.space, &numbers[0], kernel, &self.asked) < 0:
+        status = ask(self.space, &numbers[0], kernel, &self.asked)
+        if status == -2:
+            check_numbers(numbers)
+        if status < 0:
             raise MemoryError("no room for a query")
         # From here on nothing that shows at this position is overwritten. No Python code runs in between.
         self.slot = graph.epochs.enter()
@@ -211,8 +214,7 @@ cdef class Look:
         cdef uint32_t last = NONE32
         cdef double bar = 0.0
         try:
-            if count:
-                qsort(found, count, sizeof(scored_t), &by_score)
+            sort_scored(found, count)
             for i in range(count):
                 if found[i].row == last:
                     continue
@@ -239,6 +241,10 @@ cdef class Look:
         cdef uint32_t row
         cdef double score
         cdef slice_t text, about
+        cdef char[MAX_ENTITY_ID_BYTES + 8] key
+        for pair in found:                  # all keys at once are fetched in less time than one by one
+            row = (<tuple?>pair)[1]
+            self.graph.entities.copy_key(self.space.record(row).entity, key)
         for pair in found:
             score = (<tuple?>pair)[0]
             row = (<tuple>pair)[1]
@@ -288,14 +294,6 @@ cdef class Look:
             PyBytes_FromStringAndSize(properties.data, properties.size),
             PyBytes_FromStringAndSize(labels.data, labels.size) if labels.size else b"",
         )
-
-
-cdef int by_score(const void* a, const void* b) noexcept nogil:
-    cdef const scored_t* first = <const scored_t*>a
-    cdef const scored_t* second = <const scored_t*>b
-    if first.score != second.score:
-        return -1 if first.score > second.score else 1
-    return -1 if first.row < second.row else 1 if first.row > second.row else 0
 
 
 def check_numbers(const float[::1] numbers not None):

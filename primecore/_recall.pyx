@@ -16,7 +16,7 @@ from primecore._lexical cimport SUBJECT_NODE, SUBJECT_VECTOR, Lexical, rw_lock_l
 from primecore._postings cimport document_t
 from primecore._ranking cimport close_search, open_filter, open_search, own_text, rank, search_t
 from primecore._records cimport edge_t
-from primecore._sift cimport nearest, scored_t
+from primecore._sift cimport nearest, scored_t, sort_scored
 from primecore._states cimport UNBOUNDED
 from primecore._vectors cimport vector_t
 
@@ -178,8 +178,8 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     if rows is None:
         with nogil:
             status = nearest(look.space, &look.asked, wanted, recall.floor, &found, &count)
-            if status == 0 and count:
-                qsort(found, count, sizeof(scored_t), &by_cosine)
+            if status == 0:
+                sort_scored(found, count)
         if status < 0:
             free(found)
             raise MemoryError("no room to recall")
@@ -201,14 +201,6 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
         return 0
     finally:
         free(found)
-
-
-cdef int by_cosine(const void* a, const void* b) noexcept nogil:
-    cdef const scored_t* first = <const scored_t*>a
-    cdef const scored_t* second = <const scored_t*>b
-    if first.score != second.score:
-        return -1 if first.score > second.score else 1
-    return -1 if first.row < second.row else 1 if first.row > second.row else 0
 
 
 cdef int from_words(Graph graph, Lexical index, Look look, recall_t* recall, uint32_t wanted) except -1:

@@ -56,8 +56,9 @@ cdef inline bint is_visible(const vector_t* record, uint32_t position) noexcept 
 
 
 cdef int best_kernel() noexcept nogil
-cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexcept nogil    # -1: no memory
+cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexcept nogil    # -1: no memory, -2: no vector
 cdef void forget(asked_t* asked) noexcept nogil
 cdef double score(Space space, const asked_t* asked, uint32_t row) noexcept nogil
 # The `wanted` best of all that is seen and allowed, and some more, in no order; the caller frees them. -1: no memory.
 cdef int nearest(Space space, asked_t* asked, size_t wanted, double least, scored_t** out, size_t* out_count) noexcept nogil
+cdef void sort_scored(scored_t* found, size_t count) noexcept nogil     # best first, equal scores by row

@@ -4,6 +4,7 @@
 # scores the few that are left in full. Each step rules out only what is certain to be worse than `wanted` others, so the
 # answer is that of scoring everything.
 
+from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcpy, memset
@@ -75,7 +76,9 @@ cdef extern from * nogil:
 
 
 cdef enum:
-    AHEAD = 16                      # rows that are fetched before the first of them is looked at
+    AHEAD = 64                      # rows that are fetched before the first of them is looked at
+    SHORT = 48                      # what is sorted by insertion
+    NEAR = 4                        # and before one is scored in full
     MORE = 8                        # rows that are looked at first, over half as many again as are wanted
 
 
@@ -113,6 +116,10 @@ cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexce
     out.codes = <int8_t*>out.numbers + floats
     out.raised = <uint8_t*>out.codes + size
     memset(out.codes, 0, size + 2 * stride)
+    coded.norm = knn_dot(out.numbers, out.numbers, space.dimensions)
+    if not (isfinite(coded.norm) and coded.norm > 0.0):
+        forget(out)                         # squares of float32 stay within float64: a number is not finite, or all are zero
+        return -2
     knn_encode(out.numbers, space.dimensions, out.codes, space.stride, NULL, 0, &coded)
     out.residual16 = knn_encode_rest(
         out.numbers, space.dimensions, coded.norm, coded.scale, out.codes, <int8_t*>out.raised + stride
@@ -375,22 +382,21 @@ cdef int doubt(Space space, asked_t* asked, uint32_t row, sift_t* sift) noexcept
 
 cdef size_t score_doubts(Space space, const asked_t* asked, double least, sift_t* sift, scored_t* out) noexcept nogil:
     # Scores in full, the most promising first, while one can still be as good as the `wanted` best.
-    cdef size_t count = 0, taken = 0, i
+    cdef size_t count = 0, taken = 0, fetched = 0, i
     cdef double found
     cdef size_t floats = <size_t>space.dimensions * sizeof(float)
     for i in range(sift.count):
         if sift.doubts[i].most >= sift.bar:
             sift.doubts[count] = sift.doubts[i]
             count += 1
-    qsort(sift.doubts, count, sizeof(doubt_t), &by_most)
+    sort_doubts(sift.doubts, count)
     sift.held = 0
     for i in range(count):
         if sift.doubts[i].most < sift.bar:
             break
-        if i == 0:
-            knn_prefetch(space.numbers(sift.doubts[i].row), floats)
-        if i + 1 < count:
-            knn_prefetch(space.numbers(sift.doubts[i + 1].row), floats)
+        while fetched < count and fetched < i + NEAR:
+            knn_prefetch(space.numbers(sift.doubts[fetched].row), floats)
+            fetched += 1
         found = score(space, asked, sift.doubts[i].row)
         if found < least:
             continue
@@ -399,6 +405,46 @@ cdef size_t score_doubts(Space space, const asked_t* asked, double least, sift_t
         taken += 1
         note(sift, <float>found - KNN_SLACK)
     return taken
+
+
+cdef void sort_doubts(doubt_t* doubts, size_t count) noexcept nogil:
+    # The most promising first. Nearly always there are some ten of them.
+    cdef doubt_t moving
+    cdef size_t i, at
+    if count > SHORT:
+        qsort(doubts, count, sizeof(doubt_t), &by_most)
+        return
+    for i in range(1, count):
+        moving = doubts[i]
+        at = i
+        while at and doubts[at - 1].most < moving.most:
+            doubts[at] = doubts[at - 1]
+            at -= 1
+        doubts[at] = moving
+
+
+cdef void sort_scored(scored_t* found, size_t count) noexcept nogil:
+    # The best first, equal scores by row. They come nearly in this order.
+    cdef scored_t moving
+    cdef size_t i, at
+    if count > SHORT:
+        qsort(found, count, sizeof(scored_t), &by_score)
+        return
+    for i in range(1, count):
+        moving = found[i]
+        at = i
+        while at and by_score(&found[at - 1], &moving) > 0:
+            found[at] = found[at - 1]
+            at -= 1
+        found[at] = moving
+
+
+cdef int by_score(const void* a, const void* b) noexcept nogil:
+    cdef const scored_t* first = <const scored_t*>a
+    cdef const scored_t* second = <const scored_t*>b
+    if first.score != second.score:
+        return -1 if first.score > second.score else 1
+    return -1 if first.row < second.row else 1 if first.row > second.row else 0
 
 
 cdef int by_most(const void* a, const void* b) noexcept nogil:

@@ -153,6 +153,17 @@ def test_what_signs_and_codes_rule_out_is_none_of_the_best(kernel, dimensions, s
                     prime.embed(name, rows[at])
 
 
+@pytest.mark.parametrize("count", (1, 2, 63, 64, 65, 130))
+def test_blocks_that_are_not_full_rule_out_nothing(count):
+    rng = np.random.default_rng(count)
+    for dimensions in (3, 40):
+        rows = rng.standard_normal((count, dimensions)).astype(np.float32)
+        with filled(rows) as prime:
+            for query in rng.standard_normal((40, dimensions)).astype(np.float32):
+                expected = np.sort(cosines(rows, query))[::-1][:3]
+                assert np.allclose([hit.score for hit in prime.similar(query, k=3)], expected, atol=1e-12)
+
+
 def test_what_the_codes_cannot_tell_apart_is_told_apart():
     # One large number takes all of the scale, the rest codes to zero: only the scores in full know better.
     rng = np.random.default_rng(5)

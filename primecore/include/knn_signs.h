@@ -115,7 +115,7 @@ static inline void signs_store(const float *x, size_t count, double norm, uint8_
     leans[row] = (float)lean;
     leans[SIGNS_ROWS + row] = (float)sqrt(1 - lean * lean);
     uint32_t least = row;
-    for (uint32_t i = 0; i < SIGNS_ROWS; i++) least = leans[i] < leans[least] ? i : least;
+    for (uint32_t i = 0; i < SIGNS_ROWS; i++) least = leans[i] > 0 && leans[i] < leans[least] ? i : least; /* 0: no row */
     leans[2 * SIGNS_ROWS] = leans[least];
     leans[2 * SIGNS_ROWS + 1] = leans[SIGNS_ROWS + least];
 }

@@ -36,7 +36,10 @@ class Filters(NamedTuple):
     @property
     def any(self) -> bool:
         """Whether there are any."""
-        return any(value is not None and value != {} for value in self)
+        return self != NO_FILTERS
+
+
+NO_FILTERS = Filters()
 
 
 class VectorIndex(AtOnce):
@@ -115,18 +118,19 @@ class VectorIndex(AtOnce):
         self, look: Look, numbers: Any, k: int, min_score: float, filters: Filters, without: str | None
     ) -> list[Hit]:
         own = None if without is None else codec.encode_text(without, "id")
-        keep = _keeper(look, filters)
-        if not filters.any:
+        filtered = filters.any
+        keep = _keeper(look, filters) if filtered else None
+        if not filtered:
             found = self.follower.search(look, numbers, k + (own is not None))
             if found is not None:
                 return look.hits([it for it in found if it[0] >= min_score], k, without, loads)
-        if filters.any or own is not None:
+        if filtered or own is not None:
             prefixes = [codec.encode_text(it, "filter") for it in _prefixes(filters)]
             look.restrict(prefixes, None if filters.domain is None else filters.domain.encode(), own)
         wanted = k
         while True:
             rows = look.nearest(wanted, min_score)
-            if not filters.any:
+            if not filtered:
                 self.follower.scanned(look.read_bytes)
             kept = rows if keep is None else [it for it in rows if keep(it[1])]
             if len(kept) >= k or len(rows) < wanted:
