@@ -7,7 +7,7 @@ from libc.stdlib cimport calloc, free, malloc, qsort
 
 from primecore._buffers cimport scratch_free
 from primecore._candidates cimport (
-    SLOTS, candidate, candidate_t, fits, give, look_up, mark, recall_t, score_all, set_scale, weigh,
+    SLOTS, bm25_of, candidate, candidate_t, fits, give, look_up, mark, recall_t, score_all, set_scale, weigh,
 )
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph
@@ -33,6 +33,7 @@ cdef enum:
 
 
 FIRST_US, LAST_US = -(2**63), 2**63 - 1
+NO_FILTERS = (None, None, None, None, FIRST_US, LAST_US, None)
 
 
 # The best of them.
@@ -172,6 +173,7 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     cdef size_t count = 0, i
     cdef int status
     cdef uint32_t row
+    cdef double cosine
     cdef vector_t* record
     cdef candidate_t* it
     cdef bint is_new
@@ -188,6 +190,7 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     try:
         for i in range(count if count < wanted else wanted):
             row = found[i].row if rows is None else <uint32_t>rows[i][1]
+            cosine = found[i].score if rows is None else <double>rows[i][0]
             record = look.space.record(row)
             it = candidate(
                 recall, SUBJECT_VECTOR if record.node == NONE32 else SUBJECT_NODE,
@@ -196,7 +199,9 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
             if it == NULL:
                 raise MemoryError("no room to recall")
             if is_new:
-                look_up(index, look, recall, it, -1.0)
+                it.row = row
+                it.cosine = cosine
+                it.bm25 = bm25_of(index, recall, it)
                 it.fits = True
         return 0
     finally:
@@ -309,7 +314,7 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
             else:
                 close_search(state.search)
                 state.search = NULL
-        if look is not None and rows is None and any(it is not None for it in filters):
+        if look is not None and rows is None and filters != NO_FILTERS:
             allow(graph, look, state)
         if look is not None and graph.stamp == stamp:
             from_vectors(graph, index, look, state, rows, pool)

@@ -55,7 +55,6 @@ cdef inline bint is_visible(const vector_t* record, uint32_t position) noexcept 
     return shown != 0 and shown <= position and (died == 0 or died > position)
 
 
-cdef int best_kernel() noexcept nogil
 cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexcept nogil    # -1: no memory, -2: no vector
 cdef void forget(asked_t* asked) noexcept nogil
 cdef double score(Space space, const asked_t* asked, uint32_t row) noexcept nogil

@@ -96,10 +96,6 @@ ctypedef struct sift_t:
 cdef int BEST = knn_best()
 
 
-cdef int best_kernel() noexcept nogil:
-    return BEST
-
-
 # The query.
 
 cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexcept nogil:

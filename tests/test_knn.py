@@ -110,7 +110,8 @@ def test_the_scan_finds_what_numpy_finds(dimensions, kernel):
 
 def around_centres(rng: np.random.Generator, count: int, dimensions: int, spread: float) -> np.ndarray:
     centres = np.random.default_rng(0).standard_normal((40, dimensions))
-    return (centres[rng.integers(40, size=count)] + spread * rng.standard_normal((count, dimensions))).astype(np.float32)
+    noise = spread * rng.standard_normal((count, dimensions))
+    return (centres[rng.integers(40, size=count)] + noise).astype(np.float32)
 
 
 @pytest.mark.parametrize("kernel", _sift.kernels())
@@ -121,15 +122,15 @@ def test_what_signs_and_codes_rule_out_is_none_of_the_best(kernel, dimensions, s
     rows = around_centres(rng, 3000, dimensions, spread)
     rows[::7] *= -1  # opposite ones
     rows[1::50, dimensions // 3 :] = 0.0  # and some whose signs say little
-    alive = np.ones(len(rows), bool)
+    alive, odd = np.ones(len(rows), bool), np.arange(len(rows)) % 2 == 1
     queries = [*around_centres(rng, 10, dimensions, spread), -rows[5], np.eye(1, dimensions, 1, dtype=np.float32)[0]]
     with primecore.open(":memory:") as prime:
         for at, row in enumerate(rows):
             prime.embed(f"{'even' if at % 2 == 0 else 'odd'}:{at}", row)
-        for round in range(3):
+        for _ in range(3):
             for query in queries:
                 expected = cosines(rows, query)
-                for k, allowed in ((1, alive), (10, alive), (100, alive), (10, alive & (np.arange(len(rows)) % 2 == 1))):
+                for k, allowed in ((1, alive), (10, alive), (100, alive), (10, alive & odd)):
                     look = Look(prime._views.graph, query, kernel)
                     if allowed is not alive:
                         look.restrict([b"odd:"], None, None)
