@@ -5,7 +5,7 @@
 # answer is that of scoring everything.
 
 from libc.math cimport isfinite
-from libc.stdint cimport int8_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcpy, memset
 
@@ -60,6 +60,7 @@ cdef extern from "knn_signs.h" nogil:
     size_t SIGNS_TABLES_BYTES(size_t size) noexcept
     void signs_widen(const uint8_t* tables, size_t size, uint8_t* wide) noexcept
     void signs_ask(const float* query, size_t count, double norm, size_t size, uint8_t* tables, signs_asked_t* out) noexcept
+    bint signs_are_far(size_t nbytes, int64_t* read_ns) noexcept
     uint64_t signs_allowed(const uint8_t* allowed) noexcept
     bint signs_any(uint32_t most, const float* leans, const signs_asked_t* asked, float bar) noexcept
     uint64_t signs_least(const uint16_t* sums, uint32_t least) noexcept
@@ -194,9 +195,12 @@ cdef inline const uint8_t* block_of(Space space, size_t block) noexcept nogil:
 cdef void sum_signs(Space space, const asked_t* asked, size_t blocks, uint16_t* sums) noexcept nogil:
     cdef signs_sums_kernel kernel = signs_sums_kernel_of(asked.kernel)
     cdef uint16_t* most = sums + blocks * SIGNS_ROWS
-    cdef size_t block
+    cdef size_t block, nbytes = SIGNS_BLOCK_BYTES(space.sign_bytes)
     cdef uint64_t live
+    cdef bint far = signs_are_far(blocks * nbytes, &space.read_ns)
     for block in range(blocks):
+        if far and block + 2 < blocks:
+            knn_prefetch(block_of(space, block + 2), nbytes)
         live = live_of(asked, block)
         most[block] = 0
         if live:

@@ -42,6 +42,7 @@ cdef class Space:
     cdef Region nibbles                     # 4-bit codes, stride4 bytes a row, in whole blocks of rows
     cdef Region hints                       # knn_rows_t: their scales and residuals, by block
     cdef Region signs                       # signs and leans, in whole blocks of rows (include/knn_signs.h)
+    cdef int64_t read_ns                    # when the signs were last read, by a clock of no meaning
     cdef Region row_of                      # row + 1 by entity number, 0: none
     cdef Arena texts
     cdef uint32_t limbo                     # chains of dead rows: since the last fold,

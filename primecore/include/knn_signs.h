@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -165,6 +166,19 @@ static inline void signs_widen(const uint8_t *tables, size_t bytes, uint8_t *wid
         for (size_t high = 0; high < 8; high++)
             for (size_t low = 0; low < 16; low++)
                 wide[SIGNS_WIDE * at + 16 * high + low] = (uint8_t)(tables[32 * at + low] + tables[32 * at + 16 + high]);
+}
+
+/* Whether blocks of so many bytes are rather fetched ahead: they are too many for a core's own cache, or were last read
+ * too long ago to be in it still. Costs half as much again where they are there, saves two thirds where they are not
+ * (the processor's own look-ahead ends with each page). Notes the time. */
+#define SIGNS_NEAR_BYTES ((size_t)1 << 20)
+#define SIGNS_NEAR_NS 500000
+static inline int signs_are_far(size_t nbytes, int64_t *read_ns) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    const int64_t since_ns = now_ns - __atomic_exchange_n(read_ns, now_ns, __ATOMIC_RELAXED);
+    return nbytes > SIGNS_NEAR_BYTES || since_ns > SIGNS_NEAR_NS;
 }
 
 /* Whether a block may have a row at `bar` or more, if `most` is the largest of its sums. */
