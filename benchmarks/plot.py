@@ -16,7 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pages import GROWTH_PICTURE, PEERS, PEERS_PICTURE, growth_charts, growth_part, peers_panels, peers_part
+from pages import (
+    GROWTH_PICTURE,
+    PEERS,
+    PEERS_PICTURE,
+    growth_charts,
+    growth_part,
+    peers_panels,
+    peers_part,
+    quality_part,
+)
 
 from primecore.bench.svg import Bar, Panel, picture
 
@@ -226,6 +235,7 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
             ("README.md", "benchmarks", readme_part(results)),
             ("docs/limits.md", "memory", limits_part(results)),
             ("docs/durability.md", "torture", durability_part(results)),
+            ("docs/recall.md", "quality", quality_part(results.get("quality"))),
         )
     }
     page, text = root / COMPARISON, (root / COMPARISON).read_text(encoding="utf-8")

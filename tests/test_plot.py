@@ -63,7 +63,7 @@ def copy(tmp_path: Path) -> Path:
     """The pages that are written to, without figures."""
     root = tmp_path / "root"
     (root / "docs").mkdir(parents=True)
-    for page in ("README.md", "docs/limits.md", "docs/durability.md", "docs/benchmarks.md"):
+    for page in ("README.md", "docs/limits.md", "docs/durability.md", "docs/recall.md", "docs/benchmarks.md"):
         shutil.copy(ROOT / page, root / page)
     (tmp_path / "none").mkdir()
     assert plot("--root", root, "--results", tmp_path / "none").returncode == 0
