@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,8 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def start(arguments: argparse.Namespace) -> dict[str, Any]:
     """Pin the process, look at the machine's noise, and return the head of the result."""
+    # Children are to find byte code, as in every installation: compiling all of it takes longer than most questions.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     allowed = cores()
     core = arguments.core if arguments.core is not None else max(allowed, default=-1)
     if core >= 0 and allowed:

@@ -3,9 +3,10 @@ meanwhile.
 
 Sizes are of the mixed workload, and of the real logs named with --log (JSONL, also .gz). Bytes are those of the
 segments that were closed, records only, against those of the files. Reads are neighbors() of nodes with 64 edges at
-most, on one core, alone, and while something else works on the others: compaction in a thread, as the background worker
-does it (gently) and without rest; the helper process that writes checkpoints; `checkpoint()` over and over in a thread,
-which is what closing does. A machine with one core cannot show this.
+most, on one core, while something else works on the others from its begin to its end: compaction in a thread, gently
+as the background worker does it and without rest; the helper process that writes checkpoints; `checkpoint()`, which is
+what closing does. Their p99 is compared with that of the same reads alone, right before. A machine with one core
+cannot show this.
 """
 
 from __future__ import annotations
@@ -49,23 +50,20 @@ def sizes(folder: Path, fill: Callable[[Any], None]) -> dict[str, float]:
     return found
 
 
-def beside(prime: Any, reads: list[str], elsewhere: set[int], work: Callable[[], object] | None) -> dict[str, float]:
-    """Percentiles of reads while `work` is repeated in another thread, on cores of its own."""
-    stop = threading.Event()
+def beside(prime: Any, reads: list[str], elsewhere: set[int], work: Callable[[], object]) -> dict[str, float]:
+    """Percentiles of reads while `work` is done once in another thread, on cores of its own."""
 
     def go_on() -> None:
         if elsewhere:
             os.sched_setaffinity(0, elsewhere)  # this thread alone
-        while work is not None and not stop.is_set():
-            work()
+        work()
 
     worker = threading.Thread(target=go_on)
     worker.start()
-    try:
-        spans = common.each_ns(lambda node: list(prime.neighbors(node)), reads)
-    finally:
-        stop.set()
-        worker.join()
+    spans = common.each_ns(lambda node: list(prime.neighbors(node)), reads)
+    while worker.is_alive():
+        spans += common.each_ns(lambda node: list(prime.neighbors(node)), reads)
+    worker.join()
     return common.percentiles(spans, common.clock_ns())
 
 
@@ -93,29 +91,35 @@ def main() -> None:
         for log in arguments.log:
             figures["sizes"][log.name.partition(".")[0]] = sizes(folder, lambda prime: prime.ingest(str(log)))  # noqa: B023
         elsewhere = set(allowed) - {head["core"]} if head["core"] >= 0 else set()
-        ns: dict[str, dict[str, float]] = {}
-        for number in range(2):
-            store = common.fresh(folder / f"reads-{number}")
-            with primecore.open(store, checkpoint_events=0) as prime:
-                mixed(prime)
-                prime.flush()
-                # Not the hubs: what takes a millisecond by itself would hide what the others wait.
-                ids = [node.id for node in prime.nodes(limit=100_000) if len(prime.neighbors(node.id)) <= FAN]
-                rng = random.Random(2)
-                reads = [ids[int(len(ids) * rng.random() ** 3)] for _ in range(common.scaled(READS, arguments.scale))]
-                beside(prime, reads[:1000], set(), None)
-                # A compaction comes last, and one to a store: there is only so much to do.
-                works: dict[str, Callable[[], object] | None] = {
-                    "alone": None,
-                    "the helper writes a checkpoint": lambda: help_out(store),  # noqa: B023
-                    "checkpoint()": prime.checkpoint,
-                    "compact(gently=True)": lambda: prime.compact(gently=True),
-                }
-                if number:
-                    works = {"compact()": prime.compact}
-                ns |= {name: beside(prime, reads, elsewhere, work) for name, work in works.items()}
-        figures["neighbors_ns"] = ns
-        figures["p99_ratio"] = {name: round(it["p99"] / ns["alone"]["p99"], 3) for name, it in ns.items()}
+        measured: dict[str, dict[str, list[dict[str, float]]]] = {}
+        for number in range(arguments.rounds):
+            # A compaction comes last, and one to a store: there is only so much to do.
+            for compacting, gently in (("compact()", False), ("compact(gently=True)", True)):
+                store = common.fresh(folder / "reads")
+                with primecore.open(store, checkpoint_events=0) as prime:
+                    mixed(prime)
+                    prime.flush()
+                    # Not the hubs: what takes a millisecond by itself would hide what the others wait.
+                    ids = [node.id for node in prime.nodes(limit=100_000) if len(prime.neighbors(node.id)) <= FAN]
+                    rng = random.Random(number)
+                    count_reads = common.scaled(READS, arguments.scale)
+                    reads = [ids[int(len(ids) * rng.random() ** 3)] for _ in range(count_reads)]
+                    works: dict[str, Callable[[], object]] = {compacting: lambda: prime.compact(gently=gently)}  # noqa: B023
+                    if gently:
+                        others = {"the helper": lambda: help_out(store), "checkpoint()": prime.checkpoint}  # noqa: B023
+                        works = others | works
+                    beside(prime, reads, set(), lambda: None)
+                    for name, work in works.items():
+                        found = measured.setdefault(name, {"alone": [], "beside": []})
+                        found["alone"].append(beside(prime, reads, set(), lambda: None))
+                        found["beside"].append(beside(prime, reads, elsewhere, work))
+        figures["neighbors_ns"] = {
+            name: {how: common.middle(rounds) for how, rounds in found.items()} for name, found in measured.items()
+        }
+        figures["p99_ratio"] = {
+            name: round(found["beside"]["p99"] / found["alone"]["p99"], 3)
+            for name, found in figures["neighbors_ns"].items()
+        }
         figures["cores"] = len(allowed)
     common.finish("compaction", arguments, head, figures)
 

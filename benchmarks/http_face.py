@@ -27,6 +27,7 @@ API = "/api/v1/prime"
 EVENT = '{"event_type":"note.taken","entity_id":"note:%d","payload":{"text":"' + "x" * 150 + '"}}'
 UNITS = {"us": 1.0, "ms": 1_000.0, "s": 1_000_000.0}
 CONNECTIONS = 32
+SECONDS = 3  # of each run: tens of thousands of requests
 
 SCRIPTS = {
     "neighbors": """
@@ -97,13 +98,18 @@ def wrk(url: str, script: Path, seconds: int, connections: int) -> dict[str, flo
         for percent, number, unit in re.findall(r"^ +(\d+)% +([\d.]+)(us|ms|s)", told, re.MULTILINE)
     }
     rate = re.search(r"Requests/sec: +([\d.]+)", told)
-    return {"p50_us": at["50"], "p99_us": at["99"], "requests_per_second": float(rate[1]) if rate else 0.0}
+    if rate is None or not at.get("50"):
+        raise SystemExit(f"wrk had no answers:\n{told}")
+    return {"p50_us": at["50"], "p99_us": at["99"], "requests_per_second": float(rate[1])}
 
 
 def main() -> None:
     parser = common.parser(__doc__.splitlines()[0])
     parser.add_argument("--client-core", type=int, default=None, help="CPU of wrk (default: one that servers have not)")
+    parser.add_argument("--quick", action="store_true", help="a try of some seconds: a small graph, one round")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.scale, arguments.rounds = 0.05, 1
     others = common.cores()
     if shutil.which("wrk") is None:
         raise SystemExit("this needs wrk (Debian and Ubuntu: apt-get install wrk)")
@@ -112,7 +118,7 @@ def main() -> None:
     client = arguments.client_core if arguments.client_core is not None else min(others, default=head["core"])
     head["client_core"] = client
     nodes = common.scaled(100_000, arguments.scale)
-    seconds = max(1, round(10 * arguments.scale))
+    seconds = max(1, round(SECONDS * arguments.scale))
     runs: dict[str, list[dict[str, float]]] = {}
     with common.workplace(arguments) as folder:
         store = graphs.build(folder / f"graph-{nodes}", nodes)

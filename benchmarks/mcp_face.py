@@ -137,7 +137,10 @@ def main() -> None:
         "--reference", default=shutil.which("mcp-server-memory"), help="program of the reference server"
     )
     parser.add_argument("--client-core", type=int, default=None, help="CPU of the client (default: not the servers')")
+    parser.add_argument("--quick", action="store_true", help="a try of some seconds: a small graph, one round")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.scale, arguments.rounds = 0.05, 1
     allowed = common.cores()
     head = common.start(arguments)
     core = arguments.client_core if arguments.client_core is not None else min(allowed - {head["core"]}, default=-1)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from durability import figures_part, torture_part
 from pages import (
     GROWTH_PICTURE,
     PEERS,
@@ -202,22 +203,6 @@ def limits_part(results: dict[str, Result]) -> str:
     return "\n".join([*lines, "", f"The ids of edges are UUIDs. {origin({'memory': results['memory']})}.", ""])
 
 
-def durability_part(results: dict[str, Result]) -> str:
-    """What the last long run of the ladder tried, for docs/durability.md; empty without its result."""
-    if "torture" not in results:
-        return ""
-    result = results["torture"]
-    figures, machine = result["figures"], result["machine"]
-    lines = ["| rung | tried | of | seconds | failures |", "|---|---|---|---|---|"]
-    for name, rung in figures["rungs"].items():
-        said = (rung.get("not_allowed") and "not allowed there") or f"{rung['tried']:,}"
-        lines.append(f"| {name} | {said} | {rung['unit']} | {rung['seconds']:,.0f} | {rung['failures']} |")
-    where = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['system'].partition('-')[0]}"
-    python = machine["versions"]["python"]
-    what = f"Python {python}, commit {machine['commit'] or 'unknown'}, first seed {result['first_seed']}"
-    return "\n".join([*lines, "", f"{result['seconds']:,.0f} seconds on {where}, {what}.", ""])
-
-
 def between(text: str, name: str, part: str) -> str:
     """The page with what stands between its two markers replaced."""
     pattern = re.compile(rf"(<!-- {name}: begin [^\n]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
@@ -234,10 +219,13 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
         for page, name, part in (
             ("README.md", "benchmarks", readme_part(results)),
             ("docs/limits.md", "memory", limits_part(results)),
-            ("docs/durability.md", "torture", durability_part(results)),
             ("docs/recall.md", "quality", quality_part(results.get("quality"))),
         )
     }
+    page = root / "docs/durability.md"
+    text = between(page.read_text(encoding="utf-8"), "torture", torture_part(results.get("torture")))
+    of = {name: results[name] for name in ("durable", "append_tail", "verify", "follow") if name in results}
+    made[page] = between(text, "figures", figures_part(of, origin(of)))
     page, text = root / COMPARISON, (root / COMPARISON).read_text(encoding="utf-8")
     text = between(text, "peers", peers_part(results, origin(only(results, PEERS))))
     text = between(text, "growth", growth_part(results.get("growth"), origin(only(results, "growth"))))

@@ -44,7 +44,7 @@ def recover_log(store: Path) -> None:
 
 
 def recover(store: Path) -> None:
-    primecore.open(store).close()
+    primecore.open(store, checkpoint_events=0).close()
 
 
 def backup(store: Path) -> None:

@@ -36,6 +36,9 @@ ctypedef struct link_t:             # in a ring; alone it points at itself
 cdef class OpenResult:
     # A lazy result that still points into the tables.
     # The writer freezes all open ones before it changes what they point at.
+    # Who derives from it calls unlink() in its own __dealloc__: that of a base runs when what the object holds is gone,
+    # and with it perhaps the graph whose memory the ring begins in. And it is a type that the collector does not know
+    # (no_gc): one that was emptied must not be met in the ring.
     cdef link_t link
     cdef int freeze(self) except -1
     cdef void unlink(self) noexcept

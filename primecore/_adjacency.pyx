@@ -51,9 +51,6 @@ cdef class OpenResult:
     def __cinit__(self):
         ring_init(&self.link, <void*>self)
 
-    def __dealloc__(self):
-        self.unlink()
-
     cdef int freeze(self) except -1:
         self.unlink()
         return 0
@@ -63,6 +60,25 @@ cdef class OpenResult:
         self.link.next.previous = self.link.previous
         self.link.previous = &self.link
         self.link.next = &self.link
+
+
+cdef int keep_waiting(Adjacency table, uint64_t epoch, uint32_t block, uint32_t nbytes) noexcept nogil:
+    cdef retired_t* items
+    cdef size_t capacity
+    if table.retired_count == table.retired_capacity:
+        capacity = table.retired_capacity * 2 if table.retired_capacity else 256
+        items = <retired_t*>realloc(table.retired, capacity * sizeof(retired_t))
+        if items == NULL:
+            return -1
+        table.retired = items
+        table.retired_capacity = capacity
+    items = <retired_t*>table.retired
+    items[table.retired_count].epoch = epoch
+    items[table.retired_count].block = block
+    items[table.retired_count].bytes = nbytes
+    table.retired_bytes += nbytes
+    table.retired_count += 1
+    return 0
 
 
 cdef class Adjacency:
@@ -104,12 +120,14 @@ cdef class Adjacency:
         }
 
     def load(self, Image image not None, str name not None):
-        """Takes over what `dump` added. Blocks that waited for readers wait no longer: those were others' readers."""
+        """Takes over what `dump` added. Blocks that waited for readers may go: those were others' readers."""
         image.arena(f"{name}.blocks", self.pool)
         noted = image.note(name)
         self.removals = noted["removals"]
         for block, nbytes in noted["retired"]:
-            self.pool.free(block, nbytes)
+            # Not freed now: that would write to a page for each, of a table that nobody has touched yet.
+            if keep_waiting(self, 0, block, nbytes) < 0:
+                raise MemoryError("no room for retired blocks")
 
     cdef void view(self, uint64_t word, list_view_t* out) noexcept nogil:
         cdef uint32_t capacity
@@ -252,22 +270,8 @@ cdef class Adjacency:
         return 0
 
     cdef int retire(self, uint64_t word) noexcept nogil:
-        cdef retired_t* items
-        cdef size_t capacity
-        if self.retired_count == self.retired_capacity:
-            capacity = self.retired_capacity * 2 if self.retired_capacity else 256
-            items = <retired_t*>realloc(self.retired, capacity * sizeof(retired_t))
-            if items == NULL:
-                return -1
-            self.retired = items
-            self.retired_capacity = capacity
-        items = <retired_t*>self.retired
-        items[self.retired_count].epoch = self.epochs.advance()
-        items[self.retired_count].block = word_block(word)
-        items[self.retired_count].bytes = <uint32_t>block_bytes(self.capacity_of[word_class(word)])
-        self.retired_bytes += items[self.retired_count].bytes
-        self.retired_count += 1
-        return 0
+        cdef uint32_t nbytes = <uint32_t>block_bytes(self.capacity_of[word_class(word)])
+        return keep_waiting(self, self.epochs.advance(), word_block(word), nbytes)
 
     cdef bint wants_reclaim(self) noexcept nogil:
         return self.retired_bytes >= RECLAIM_BYTES

@@ -59,6 +59,7 @@ cdef class Graph:
     cdef bint is_crowded(self, event_t* event) noexcept nogil
     cdef uint32_t version_of(self, event_t* event) noexcept nogil
     cdef int fold(self, event_t* events, size_t count) except -1
+    cdef int fold_all(self, event_t* events, size_t count) except -1
     cdef int freeze_open(self) except -1
     cdef str relation_name(self, uint32_t number)
     cdef void reclaim(self)

@@ -15,6 +15,7 @@ from primecore._event cimport (
     CODE_SPACE_DEFINED, CODE_VECTOR_DELETED, CODE_VECTOR_STORED, FIELD_ABSENT, FIELD_SET, NONE32, event_t, slice_t,
 )
 from primecore._changes cimport Changes
+from primecore._collector cimport collector_pause, collector_resume
 from primecore._graveyard cimport Graveyard
 from primecore._history cimport History
 from primecore._memory cimport Arena, Epochs, Region
@@ -169,6 +170,13 @@ cdef class Graph:
     # The fold.
 
     cdef int fold(self, event_t* events, size_t count) except -1:
+        cdef int collects = collector_pause()       # freezing makes objects; a reader that came in would see half of it
+        try:
+            return self.fold_all(events, count)
+        finally:
+            collector_resume(collects)
+
+    cdef int fold_all(self, event_t* events, size_t count) except -1:
         cdef size_t i
         self.changes.count = 0
         self.vectors.reclaim()
@@ -466,8 +474,10 @@ cdef class Graph:
     # Open lazy results.
 
     cdef int freeze_open(self) except -1:
+        cdef OpenResult result                      # held: freezing it makes objects, and its last holder may go then
         while self.open_head.next != &self.open_head:
-            (<OpenResult>self.open_head.next.owner).freeze()
+            result = <OpenResult>self.open_head.next.owner
+            result.freeze()
         return 0
 
     cdef str relation_name(self, uint32_t number):

@@ -5,7 +5,7 @@
 # stay as they are until the draft is written) and notes numbers. A load maps the ranges back, privately, into an empty
 # part. There are no pointers in what is dumped, only numbers and offsets.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from primecore._mapping cimport Mapping
 from primecore._memory cimport Arena, Region
@@ -34,8 +34,20 @@ cdef class Draft:
     cdef int add(self, str name, const void* data, size_t nbytes) except -1
     cdef int more(self, const void* data, size_t nbytes) except -1
     cdef int piece(self, const void* data, size_t nbytes) except -1
+    # The hash of each block into `found`; with a descriptor, the bytes into its file from `offset` on too. 0, or errno.
+    cdef int run(self, void* hashing, uint64_t salt, uint64_t* found, int fd, int64_t offset) noexcept nogil
     cdef int region(self, str name, Region region) except -1
     cdef int arena(self, str name, Arena arena) except -1
+
+
+cdef class Aside:
+    cdef int fd
+    cdef int pid                            # 0 once it was waited for
+    cdef uint64_t* shared                   # errno + 1 once it has ended by itself; behind it the hashes
+    cdef size_t shared_bytes
+    cdef size_t blocks
+
+    cdef int end(self) noexcept
 
 
 cdef class Image:

@@ -1,7 +1,7 @@
 """Tables as sections of a file, dumped and mapped back. Knows memory and mapped files; not what sections hold, no path."""
 
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.errno cimport errno
+from libc.errno cimport EINTR, EIO, errno
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
@@ -19,6 +19,7 @@ cdef extern from "<sys/mman.h>" nogil:
     int PROT_READ
     int PROT_WRITE
     int MAP_PRIVATE
+    int MAP_SHARED
     int MAP_FIXED
     int MAP_ANONYMOUS
     void* MAP_FAILED
@@ -39,6 +40,23 @@ cdef extern from "Python.h":
     int PyBUF_READ
 
 
+cdef extern from "<unistd.h>" nogil:
+    ssize_t pwrite(int, const void*, size_t, int64_t)
+    int close(int)
+
+
+cdef extern from "aside.h" nogil:
+    int aside_fork(int keep)
+    void aside_exit()
+    void aside_kill(int pid)
+    void aside_wait(int pid)
+
+
+cdef extern from "atomics.h" nogil:
+    uint64_t load_acquire_u64(const uint64_t*)
+    void store_release_u64(uint64_t*, uint64_t)
+
+
 # What sections begin at: a page here, so that they can be mapped one by one.
 PAGE_BYTES = _mmap.PAGESIZE
 
@@ -51,6 +69,22 @@ class BadImage(ValueError):
 
 cdef uint64_t block_hash(const char* data, size_t nbytes, uint64_t salt) noexcept nogil:
     return XXH3_64bits_withSeed(data, nbytes, salt)
+
+
+cdef int write_all(int fd, const char* data, size_t nbytes, int64_t offset) noexcept nogil:
+    cdef ssize_t done
+    while nbytes:
+        done = pwrite(fd, data, nbytes, offset)
+        if done < 0:
+            if errno == EINTR:
+                continue
+            return errno
+        if done == 0:
+            return EIO
+        data += done
+        offset += done
+        nbytes -= <size_t>done
+    return 0
 
 
 cdef class Draft:
@@ -110,42 +144,65 @@ cdef class Draft:
         self.kept.append(data)
         self.add(name, <const char*>data, <size_t>len(data))
 
+    def add_again(self, Image image not None, str name not None) -> None:
+        """A section of an image, as it was read."""
+        cdef size_t nbytes
+        cdef char* data = image.at(name, &nbytes)
+        self.kept.append(image)
+        self.add(name, data, nbytes)
+
     @property
     def nbytes(self) -> int:
         """Bytes of all sections, padding to whole pages included."""
         return self.end + (-self.end) % self.page_bytes
 
-    def hashes(self, uint64_t salt) -> bytes:
-        """One XXH3-64 (8 bytes, little-endian) for each MiB of what write() gives; computed without the GIL."""
-        cdef size_t blocks = <size_t>((self.nbytes + BLOCK_BYTES - 1) // BLOCK_BYTES)
-        cdef size_t pad = <size_t>(self.nbytes - self.end)
-        cdef uint64_t* found = <uint64_t*>malloc(blocks * sizeof(uint64_t) + 8)
-        cdef XXH3_state_t* state = XXH3_createState()
+    cdef int run(self, void* hashing, uint64_t salt, uint64_t* found, int fd, int64_t offset) noexcept nogil:
+        cdef XXH3_state_t* state = <XXH3_state_t*>hashing
+        cdef size_t pad = (self.page_bytes - self.end % self.page_bytes) % self.page_bytes
         cdef size_t i, take, filled = 0, block = 0, left
         cdef const char* data
+        cdef int error
+        XXH3_64bits_reset_withSeed(state, salt)
+        for i in range(self.count + 1):
+            data = self.pieces[i].data if i < self.count else zeros
+            left = self.pieces[i].nbytes if i < self.count else pad
+            while left:
+                take = BLOCK_BYTES - filled
+                if take > left:
+                    take = left
+                XXH3_64bits_update(state, data, take)
+                if fd >= 0:
+                    error = write_all(fd, data, take, offset)
+                    if error:
+                        return error
+                    offset += <int64_t>take
+                data += take
+                left -= take
+                filled += take
+                if filled == BLOCK_BYTES:
+                    found[block] = XXH3_64bits_digest(state)
+                    block += 1
+                    filled = 0
+                    XXH3_64bits_reset_withSeed(state, salt)
+        if filled:
+            found[block] = XXH3_64bits_digest(state)
+        return 0
+
+    @property
+    def blocks(self) -> int:
+        """How many hashes hashes() gives."""
+        return (self.nbytes + BLOCK_BYTES - 1) // BLOCK_BYTES
+
+    def hashes(self, uint64_t salt) -> bytes:
+        """One XXH3-64 (8 bytes, little-endian) for each MiB of what write() gives; computed without the GIL."""
+        cdef size_t blocks = self.blocks
+        cdef uint64_t* found = <uint64_t*>malloc(blocks * sizeof(uint64_t) + 8)
+        cdef XXH3_state_t* state = XXH3_createState()
         try:
             if found == NULL or state == NULL:
                 raise MemoryError("no room for hashes")
             with nogil:
-                XXH3_64bits_reset_withSeed(state, salt)
-                for i in range(self.count + 1):
-                    data = self.pieces[i].data if i < self.count else zeros
-                    left = self.pieces[i].nbytes if i < self.count else pad
-                    while left:
-                        take = BLOCK_BYTES - filled
-                        if take > left:
-                            take = left
-                        XXH3_64bits_update(state, data, take)
-                        data += take
-                        left -= take
-                        filled += take
-                        if filled == BLOCK_BYTES:
-                            found[block] = XXH3_64bits_digest(state)
-                            block += 1
-                            filled = 0
-                            XXH3_64bits_reset_withSeed(state, salt)
-                if filled:
-                    found[block] = XXH3_64bits_digest(state)
+                self.run(state, salt, found, -1, 0)
             return (<const char*>found)[:blocks * sizeof(uint64_t)]
         finally:
             XXH3_freeState(state)
@@ -158,6 +215,73 @@ cdef class Draft:
             yield PyMemoryView_FromMemory(<char*>self.pieces[i].data, <Py_ssize_t>self.pieces[i].nbytes, PyBUF_READ)
         if self.nbytes > self.end:
             yield bytes(self.nbytes - self.end)
+
+
+cdef class Aside:
+    """A process that writes a draft into a file, as its memory is now: it may change as soon as this is made.
+
+    `fd` is owned from now on; the draft goes to `begin` in its file. Raises OSError where no process can be made.
+    """
+
+    def __cinit__(self, Draft draft not None, int fd, size_t begin, uint64_t salt):
+        cdef void* shared
+        cdef XXH3_state_t* state
+        self.fd = fd
+        self.blocks = draft.blocks
+        self.shared_bytes = (self.blocks + 1) * sizeof(uint64_t)
+        shared = mmap(NULL, self.shared_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+        if shared == MAP_FAILED:
+            raise OSError(errno, os.strerror(errno))
+        self.shared = <uint64_t*>shared
+        state = XXH3_createState()
+        if state == NULL:
+            raise MemoryError("no room for hashes")
+        with nogil:
+            self.pid = aside_fork(fd)
+            if self.pid == 0:
+                store_release_u64(self.shared, <uint64_t>draft.run(state, salt, self.shared + 1, fd, <int64_t>begin) + 1)
+                aside_exit()
+        XXH3_freeState(state)
+        if self.pid < 0:
+            error, self.pid = -self.pid, 0
+            raise OSError(error, os.strerror(error))
+
+    def __dealloc__(self):
+        if self.pid > 0:
+            aside_kill(self.pid)
+        self.end()
+        if self.shared != NULL:
+            munmap(self.shared, self.shared_bytes)
+
+    cdef int end(self) noexcept:
+        if self.pid > 0:
+            with nogil:
+                aside_wait(self.pid)
+            self.pid = 0
+        if self.fd >= 0:
+            close(self.fd)
+            self.fd = -1
+        return 0
+
+    def wait(self) -> bytes:
+        """Wait until the draft is written; gives its hashes. Raises OSError where it could not be written."""
+        cdef uint64_t ended
+        if self.pid:
+            with nogil:
+                aside_wait(self.pid)
+            self.pid = 0
+        ended = load_acquire_u64(self.shared)
+        if ended != 1:
+            error = <int>(ended - 1) if ended else EIO
+            raise OSError(error, os.strerror(error) if ended else "the process that wrote it was killed")
+        return (<const char*>(self.shared + 1))[:self.blocks * sizeof(uint64_t)]
+
+    def finish(self, bytes head not None) -> None:
+        """Write what stands before the draft, and close the file. Raises OSError."""
+        cdef int error = write_all(self.fd, head, <size_t>len(head), 0)
+        self.end()
+        if error:
+            raise OSError(error, os.strerror(error))
 
 
 cdef class Image:

@@ -1,12 +1,13 @@
 # Lists of nodes and edges: by type, by domain, by relation, around a start.
 #
 # Each call is one look: the GIL is held from the first number to the last copy, and no Python code runs in between
-# (where the GIL could change hands), so no write comes in between either.
+# (where the GIL could change hands; the collector is paused), so no write comes in between either.
 # Properties are parsed after that, from the copies.
 
 from libc.stdint cimport uint32_t, uint64_t
 
 from primecore._adjacency cimport RELATION_DEAD, list_view_t
+from primecore._collector cimport collector_pause, collector_resume
 from primecore._event cimport NONE32
 from primecore._graph cimport Graph
 from primecore._index cimport DomainIndex, TypeIndex
@@ -60,17 +61,30 @@ def nodes_of_type(Reader reader not None, TypeIndex index not None, name, after,
     cdef Graph graph = reader.graph
     cdef uint32_t number, place, node
     cdef list found = []
-    cdef list heads = []
+    cdef int collects
     reader.check()
     place = place_behind(reader, after)
     if limit == 0:
         return found
-    if name is not None:
-        number = index.find((<str?>name).encode("utf-8", "replace"))
-        node = NONE32 if number == NONE32 else chain_from(graph, index, number, place)
-        while node != NONE32 and take(reader, node, label, limit, found):
-            node = graph.cold(node).type_next
-        return parsed(found)
+    collects = collector_pause()
+    try:
+        if name is None:
+            take_all(reader, index, place, label, limit, found)
+        else:
+            number = index.find((<str?>name).encode("utf-8", "replace"))
+            node = NONE32 if number == NONE32 else chain_from(graph, index, number, place)
+            while node != NONE32 and take(reader, node, label, limit, found):
+                node = graph.cold(node).type_next
+    finally:
+        collector_resume(collects)
+    return parsed(found)
+
+
+cdef int take_all(Reader reader, TypeIndex index, uint32_t place, label, limit, list found) except -1:
+    # Of all types, in order of creation.
+    cdef Graph graph = reader.graph
+    cdef uint32_t number, node
+    cdef list heads = []
     for number in range(index.types.count):
         node = chain_from(graph, index, number, place)
         if node != NONE32:
@@ -85,7 +99,7 @@ def nodes_of_type(Reader reader not None, TypeIndex index not None, name, after,
             heappop(heads)
         else:
             heapreplace(heads, (graph.node(node).born, node))
-    return parsed(found)
+    return 0
 
 
 def nodes_of_domain(Reader reader not None, DomainIndex index not None, str domain not None, type_name, after, label,
@@ -95,19 +109,24 @@ def nodes_of_domain(Reader reader not None, DomainIndex index not None, str doma
     cdef uint32_t place, number, born
     cdef list pairs = []
     cdef list found = []
+    cdef int collects
     reader.check()
     place = place_behind(reader, after)
     if limit == 0:
         return found
-    born = 0 if place == NONE32 else graph.node(place).born
-    prefix = None if type_name is None else f"node:{type_name}:"
-    for number in index.numbers(graph, domain.encode("utf-8", "replace")):
-        if graph.node(number).born > born and (prefix is None or graph.nodes.key_str(number).startswith(prefix)):
-            pairs.append((graph.node(number).born, number))
-    pairs.sort()
-    for pair in pairs:
-        if not take(reader, pair[1], label, limit, found):
-            break
+    collects = collector_pause()
+    try:
+        born = 0 if place == NONE32 else graph.node(place).born
+        prefix = None if type_name is None else f"node:{type_name}:"
+        for number in index.numbers(graph, domain.encode("utf-8", "replace")):
+            if graph.node(number).born > born and (prefix is None or graph.nodes.key_str(number).startswith(prefix)):
+                pairs.append((graph.node(number).born, number))
+        pairs.sort()
+        for pair in pairs:
+            if not take(reader, pair[1], label, limit, found):
+                break
+    finally:
+        collector_resume(collects)
     return parsed(found)
 
 
@@ -118,6 +137,7 @@ def edges(Reader reader not None, relation, after, limit):
     cdef uint32_t number = 0
     cdef edge_t* edge
     cdef list found = []
+    cdef int collects
     reader.check()                  # first: a follower may learn of the relation by it
     wanted = reader.relation_number(relation)
     if after is not None:
@@ -125,11 +145,15 @@ def edges(Reader reader not None, relation, after, limit):
         if number == NONE32:
             raise InvalidArgument(f"after: expected the id of an edge, found {after!r}")
         number += 1
-    while number < graph.edges.known() and (limit is None or <size_t>len(found) < limit):
-        edge = graph.edge(number)
-        if edge.born and edge.died == 0 and (wanted == NONE32 or edge.relation == wanted):
-            found.append(reader.raw_edge(number))
-        number += 1
+    collects = collector_pause()
+    try:
+        while number < graph.edges.known() and (limit is None or <size_t>len(found) < limit):
+            edge = graph.edge(number)
+            if edge.born and edge.died == 0 and (wanted == NONE32 or edge.relation == wanted):
+                found.append(reader.raw_edge(number))
+            number += 1
+    finally:
+        collector_resume(collects)
     return [finish_edge(edge_found) for edge_found in found]
 
 
@@ -143,20 +167,25 @@ def edges_of_node(Reader reader not None, source, target, relation, after, limit
     cdef uint32_t i
     cdef list_view_t entries
     cdef list found = []
+    cdef int collects
     reader.check()
     if own == NONE32 or (source is not None and target is not None and peer == NONE32):
         return found
-    graph.adjacency.view(graph.node(own).in_list if source is None else graph.node(own).out_list, &entries)
-    for i in range(entries.count):
-        if limit is not None and <size_t>len(found) >= limit:
-            break
-        if entries.relations[i] & RELATION_DEAD or (behind != NONE32 and entries.edges[i] <= behind):
-            continue
-        if peer != NONE32 and entries.peers[i] != peer:
-            continue
-        if wanted != NONE32 and graph.edge(entries.edges[i]).relation != wanted:
-            continue
-        found.append(reader.raw_edge(entries.edges[i]))
+    collects = collector_pause()
+    try:
+        graph.adjacency.view(graph.node(own).in_list if source is None else graph.node(own).out_list, &entries)
+        for i in range(entries.count):
+            if limit is not None and <size_t>len(found) >= limit:
+                break
+            if entries.relations[i] & RELATION_DEAD or (behind != NONE32 and entries.edges[i] <= behind):
+                continue
+            if peer != NONE32 and entries.peers[i] != peer:
+                continue
+            if wanted != NONE32 and graph.edge(entries.edges[i]).relation != wanted:
+                continue
+            found.append(reader.raw_edge(entries.edges[i]))
+    finally:
+        collector_resume(collects)
     return [finish_edge(edge) for edge in found]
 
 
@@ -169,6 +198,7 @@ def subgraph(Reader reader not None, list ids not None, uint32_t depth, size_t l
     cdef dict inside = {}
     cdef list found = []
     cdef uint64_t stamp
+    cdef int collects
     reader.check()
     while True:
         # Each look-up of a follower may take in more: all of them at one position, or a batch would show in part.
@@ -182,17 +212,21 @@ def subgraph(Reader reader not None, list ids not None, uint32_t depth, size_t l
             break
     starts = list(inside)
     steps, cut, _ = breadth_first(graph, starts, depth)
-    for step in steps:
-        inside[step[0]] = None
-    kept = [number for number in inside if graph.node(number).born]
-    cut = cut or <size_t>len(kept) > limit
-    kept = kept[:limit]
-    inside = dict.fromkeys(kept)
-    for number in kept:
-        graph.adjacency.view(graph.node(number).out_list, &entries)
-        for i in range(entries.count):
-            if not entries.relations[i] & RELATION_DEAD and entries.peers[i] in inside:
-                found.append(entries.edges[i])
-    nodes = [reader.raw_node(number) for number in kept]
-    joined = [reader.raw_edge(number) for number in found]
+    collects = collector_pause()
+    try:
+        for step in steps:
+            inside[step[0]] = None
+        kept = [number for number in inside if graph.node(number).born]
+        cut = cut or <size_t>len(kept) > limit
+        kept = kept[:limit]
+        inside = dict.fromkeys(kept)
+        for number in kept:
+            graph.adjacency.view(graph.node(number).out_list, &entries)
+            for i in range(entries.count):
+                if not entries.relations[i] & RELATION_DEAD and entries.peers[i] in inside:
+                    found.append(entries.edges[i])
+        nodes = [reader.raw_node(number) for number in kept]
+        joined = [reader.raw_edge(number) for number in found]
+    finally:
+        collector_resume(collects)
     return Subgraph(tuple(parsed(nodes)), tuple([finish_edge(edge) for edge in joined]), cut)

@@ -1,6 +1,7 @@
 # Neighbours of many nodes at once, as arrays of numbers (compressed sparse rows).
 # Knows the tables; runs without the GIL.
 
+cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -126,6 +127,7 @@ cdef size_t row(Graph graph, uint32_t number, uint32_t relation, uint8_t directi
     return at
 
 
+@cython.no_gc
 cdef class ManyNeighbors(OpenResult):
     """Neighbours of many nodes at one position, as rows of numbers; row i belongs to the i-th id that was asked for.
 
@@ -141,6 +143,7 @@ cdef class ManyNeighbors(OpenResult):
     cdef readonly uint64_t position
 
     def __dealloc__(self):
+        self.unlink()
         free(self.rows.offsets)
         free(self.rows.peers)
         free(self.rows.edges)

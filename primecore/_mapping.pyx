@@ -123,6 +123,11 @@ cdef enum:
     PAGE_BYTES = 65536               # a multiple of every page size
 
 
+cdef void mapping_simulate_disk(mapping_t* mapping) noexcept nogil:
+    # As a disk does, it takes what it finds of records that are written meanwhile.
+    memcpy(mapping.synced, mapping.data, mapping.bytes)
+
+
 cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
     cdef int error = 0, kind
     if mapping.faults != NULL:
@@ -137,7 +142,7 @@ cdef int mapping_sync(mapping_t* mapping) noexcept nogil:
         mapping.synced_changes = load_acquire_u64(&mapping.changes)
     elif kind == MEMORY:
         if mapping.synced != NULL:
-            memcpy(mapping.synced, mapping.data, mapping.bytes)
+            mapping_simulate_disk(mapping)
     elif mapping.fd >= 0:
         return disk_sync_data(mapping.fd)
     return 0
@@ -333,7 +338,7 @@ cdef class Mapping:
         if self.c_mapping.kind != MAPPED_FILE:
             return
         with nogil:
-            error = load_pages(self.c_mapping.fd, self.c_mapping.data, 0, self.c_mapping.bytes, not self.writable)
+            error = mapping_load(&self.c_mapping)
         if error:
             raise OSError(error, os.strerror(error))
         if not self.writable:

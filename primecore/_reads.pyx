@@ -13,6 +13,7 @@ from libc.stdlib cimport free, malloc
 from primecore._adjacency cimport (
     RELATION_DEAD, RELATION_FAR, OpenResult, list_view_t, ring_insert, word_count, word_has_dead,
 )
+from primecore._collector cimport collector_pause, collector_resume
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph
 from primecore._records cimport edge_t, node_cold_t, node_t
@@ -115,6 +116,9 @@ cdef class Neighbors(OpenResult):
     index, slices, iteration and equality with sequences.
     """
 
+    def __dealloc__(self):
+        self.unlink()
+
     cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers,
                           uint32_t* edges) noexcept:
         # The entries that count, at most `room`; a NULL target is only counted.
@@ -159,6 +163,7 @@ cdef class Neighbors(OpenResult):
         cdef uint32_t* peers
         cdef uint32_t* edges
         cdef list items
+        cdef int collects
         if self.items is not None:
             return self.items
         room = word_count(self.out_word) + word_count(self.in_word)
@@ -166,6 +171,7 @@ cdef class Neighbors(OpenResult):
         if peers == NULL:
             raise MemoryError("no room for neighbours")
         edges = peers + room
+        collects = collector_pause()        # all as they are now
         try:
             out_count = self.collect(self.out_word, False, self.limit, peers, edges)
             count = out_count + self.collect(
@@ -180,6 +186,7 @@ cdef class Neighbors(OpenResult):
                 Py_INCREF(item)
                 PyList_SET_ITEM(items, i, item)
         finally:
+            collector_resume(collects)
             free(peers)
         self.items = items
         self.unlink()
@@ -348,6 +355,7 @@ cdef class Reader:
     def distant(self, uint32_t number, relation, direction, depth, limit):
         """Neighbours within `depth` edges: a list of DistantNeighbor, breadth first, each peer once."""
         cdef uint32_t peer, edge
+        cdef int collects
         if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
             raise InvalidArgument(f"depth: expected an integer from 1 up, found {depth!r}")
         if number == NONE32:
@@ -356,16 +364,20 @@ cdef class Reader:
             self.graph, [number], min(depth, NO_LIMIT), self.relation_number(relation), direction,
             NO_LIMIT if limit is None else check_limit(limit),
         )
-        items = []
-        for peer, edge, away, outward in found:
-            item = DISTANT.tp_alloc(DISTANT, 6)
-            put(item, 0, self.graph.nodes.key_str(peer))
-            put(item, 1, self.graph.edges.key_str(edge))
-            put(item, 2, self.graph.relation_name(self.graph.edge(edge).relation))
-            put(item, 3, OUT if outward else IN)
-            put(item, 4, self.graph.edge(edge).weight)
-            put(item, 5, away)
-            items.append(item)
+        collects = collector_pause()
+        try:
+            items = []
+            for peer, edge, away, outward in found:
+                item = DISTANT.tp_alloc(DISTANT, 6)
+                put(item, 0, self.graph.nodes.key_str(peer))
+                put(item, 1, self.graph.edges.key_str(edge))
+                put(item, 2, self.graph.relation_name(self.graph.edge(edge).relation))
+                put(item, 3, OUT if outward else IN)
+                put(item, 4, self.graph.edge(edge).weight)
+                put(item, 5, away)
+                items.append(item)
+        finally:
+            collector_resume(collects)
         return items
 
     def node(self, str id not None):
@@ -383,10 +395,16 @@ cdef class Reader:
         return self.make_edge(number)
 
     cdef object make_node(self, uint32_t number):
-        return finish_node(self.raw_node(number))
+        cdef int collects = collector_pause()
+        try:
+            node = self.raw_node(number)
+        finally:
+            collector_resume(collects)
+        return finish_node(node)
 
     cdef object raw_node(self, uint32_t number):
-        # A Node whose properties are still text. Runs no Python code, so that no write comes between two of them.
+        # A Node whose properties are still text. Runs no Python code, so that no write comes between two of them;
+        # the caller has paused the collector.
         cdef Graph graph = self.graph
         cdef node_t* node = graph.node(number)
         cdef node_cold_t* cold = graph.cold(number)
@@ -407,7 +425,12 @@ cdef class Reader:
         return result
 
     cdef object make_edge(self, uint32_t number):
-        return finish_edge(self.raw_edge(number))
+        cdef int collects = collector_pause()
+        try:
+            edge = self.raw_edge(number)
+        finally:
+            collector_resume(collects)
+        return finish_edge(edge)
 
     cdef object raw_edge(self, uint32_t number):
         # An Edge whose properties are still text; as raw_node().
@@ -441,15 +464,20 @@ cdef class Reader:
         cdef list_view_t entries
         cdef uint32_t number, i, peer
         cdef dict found = {}
+        cdef int collects
         self.check()
-        for number in members:
-            self.graph.adjacency.view(self.graph.node(number).out_list, &entries)
-            for i in range(entries.count):
-                if entries.relations[i] & RELATION_DEAD:
-                    continue
-                peer = self.graph.domain_at(entries.peers[i])
-                if peer != NONE32 and peer != self.graph.domain_at(number):
-                    found.setdefault(peer, []).append(entries.edges[i])
+        collects = collector_pause()
+        try:
+            for number in members:
+                self.graph.adjacency.view(self.graph.node(number).out_list, &entries)
+                for i in range(entries.count):
+                    if entries.relations[i] & RELATION_DEAD:
+                        continue
+                    peer = self.graph.domain_at(entries.peers[i])
+                    if peer != NONE32 and peer != self.graph.domain_at(number):
+                        found.setdefault(peer, []).append(entries.edges[i])
+        finally:
+            collector_resume(collects)
         return {self.graph.domains.key_str(domain): sorted(edges) for domain, edges in found.items()}
 
     def latest(self, str entity_id not None):

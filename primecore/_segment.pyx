@@ -362,9 +362,11 @@ cdef class Segment:
         """The highest durable position in a commit that still holds anywhere behind `offset`; 0 if there is none."""
         cdef uint64_t at = (<uint64_t>offset + 7) & ~<uint64_t>7
         cdef uint64_t end = self.c_segment.mapping.bytes & ~<uint64_t>7
-        cdef uint64_t highest = 0
+        cdef uint64_t highest = 0, used
         cdef const commit_t* commit
         with nogil:
+            used = end_of_bytes(self.c_segment.mapping.data, at if at < end else end, end) + RECORD_BYTES
+            end = used if used < end else end           # a commit may end in zeros
             while at + RECORD_BYTES <= end:
                 commit = <const commit_t*>(self.c_segment.mapping.data + at)
                 if commit.length == RECORD_BYTES and commit.kind == KIND_COMMIT and \

@@ -10,6 +10,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from primecore._adjacency cimport (
     RELATION_DEAD, RELATION_FAR, list_view_t, load_word,
 )
+from primecore._collector cimport collector_pause, collector_resume
 from primecore._event cimport NONE32
 from primecore._graph cimport Graph
 from primecore._records cimport node_t
@@ -162,7 +163,7 @@ def breadth_first(Graph graph not None, list start_numbers not None, uint32_t de
     cdef uint32_t* starts = NULL
     cdef size_t count = <size_t>len(start_numbers), i
     cdef uint64_t stamp
-    cdef int slot, status
+    cdef int slot, status, collects
     steps.items = NULL
     steps.count = 0
     steps.capacity = 0
@@ -192,11 +193,15 @@ def breadth_first(Graph graph not None, list start_numbers not None, uint32_t de
             status = run_breadth_first(graph, &walk, starts, count, depth, limit, seen, &steps)
         if status == NO_MEMORY:
             raise MemoryError("no room for a walk")
-        found = [
-            (steps.items[i].peer, steps.items[i].edge, steps.items[i].depth, steps.items[i].direction == OUTWARD)
-            for i in range(steps.count)
-        ]
-        return found, status == 1, position
+        collects = collector_pause()        # who asked goes on with nothing folded since
+        try:
+            found = [
+                (steps.items[i].peer, steps.items[i].edge, steps.items[i].depth, steps.items[i].direction == OUTWARD)
+                for i in range(steps.count)
+            ]
+            return found, status == 1, position
+        finally:
+            collector_resume(collects)
     finally:
         free(starts)
         free(seen)

@@ -144,11 +144,16 @@ def check_history(look: Look) -> Iterator[Finding]:
     position, chain = look.first_position, bytes(16).hex()
     for file in files:
         path = parquet.path_of(look.directory, file.name)
-        if (file.base_position, file.previous_chain) != (position, chain):
-            what = "it does not follow the history file listed before it"
-        else:
-            what = parquet.verify(look.storage, look.directory, file)
-        if what:
+        what, refused = "it does not follow the history file listed before it", None
+        if (file.base_position, file.previous_chain) == (position, chain):
+            try:
+                what = parquet.prove(look.storage, look.directory, file)
+            except OSError as error:
+                refused = error
+        if refused is not None:
+            look.gaps = True
+            yield unreadable(path, refused)
+        elif what:
             look.gaps = True
             yield Finding("history", DAMAGE, path, 0, file.base_position, what, _before(file.base_position), SALVAGE)
         else:
@@ -366,6 +371,10 @@ class _SegmentCheck:
         if sealed is not None:
             what = f"bytes that are not zero behind the last record, up to offset {end}; no event is touched"
             yield self.finding("tail", end - 1, what)
+        elif (reach := self.look.reach(segment, self.later)) > segment.last_position:
+            self.whole = False
+            what = f"the records end before other bytes, but events up to position {reach} were on stable storage"
+            yield self.finding("record", segment.tail, what)
         elif not any(it.code == "torn_tail" and it.file == self.path for it in self.look.findings):
             yield from self._tear(segment.tail, "bytes of a write that was cut off")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import struct
 import sys
 import threading
@@ -35,6 +34,7 @@ ENDIAN_MARK = 0x01020304
 # catalogue with the hashes behind it, and of this header.
 HEADER = struct.Struct("=8sIIQQQQQII")
 THREADS_FROM_BYTES = 16 << 20
+ASIDE_FROM_BYTES = 4 << 20  # more than this another process writes out: making one takes a millisecond
 SAVED = "projection:"  # how sections begin that hold what a projection of the user's own saved
 
 Saved = dict[str, tuple[int, int, bytes]]  # name: version, position, bytes
@@ -130,6 +130,7 @@ def draft(views: Views, dedupe: Dedupe, saved: Saved) -> Draft:
     sections = Draft()
     _snapshot.dump(views.graph, sections)
     dedupe.dump(sections, "dedupe")
+    views.vectors.dump_index(sections)
     for name, (version, position, data) in saved.items():
         sections.add_bytes(SAVED + name, data)
         sections.notes[SAVED + name] = {"version": version, "position": position}
@@ -149,8 +150,8 @@ def write(
     """Write a checkpoint and take it into service; then older ones are removed.
 
     `facts` has `store_uuid`, `position`, `mark` (of the event there) and `last_time_us`. `still` is held while the
-    tables are read, `durable(position)` waits until the log holds the position for good: only then the file gets its
-    name. Raises OSError, and what `durable` raises; then everything is as before.
+    tables are read, or until another process has them; `durable(position)` waits until the log holds the position for
+    good: only then the file gets its name. Raises OSError, and what `durable` raises; then everything is as before.
     """
     folder = folder_of(directory)
     storage.make_directory(folder)
@@ -160,9 +161,15 @@ def write(
             begun = time.perf_counter()
             told = facts()
             sections = make_draft()
-            head = _head(sections, told)
-            nbytes = storage.write_parts(temporary, [head, *sections.parts()])
+            head = _Head(sections, told)
+            aside = None
+            if sections.nbytes >= ASIDE_FROM_BYTES:
+                aside = storage.write_aside(temporary, sections, head.begin, head.salt)
+            if aside is None:
+                storage.write_parts(temporary, [head.sealed(sections.hashes(head.salt)), *sections.parts()])
             copying = time.perf_counter() - begun
+        if aside is not None:
+            aside.finish(head.sealed(aside.wait()))
         storage.sync_file(temporary)
         durable(told["position"])
         path = path_of(directory, told["position"])
@@ -173,22 +180,29 @@ def write(
         raise
     storage.sync_directory(folder)
     tidy(storage, directory, told["position"], owner=owner)
-    return Written(path, told["position"], nbytes, copying)
+    return Written(path, told["position"], head.begin + sections.nbytes, copying)
 
 
-def _head(sections: Draft, facts: dict[str, Any]) -> bytes:
-    salt = secrets.randbits(64)
-    hashes = sections.hashes(salt)
-    body = json.dumps(
-        facts | {"sections": sections.sections, "notes": sections.notes, "created_us": time.time_ns() // 1000},
-        sort_keys=True,
-        separators=(",", ":"),
-    ).encode()
-    begin = _whole_pages(HEADER.size + len(body) + len(hashes))
-    fields = (MAGIC, FORMAT, ENDIAN_MARK, PAGE_BYTES, len(body), len(hashes), begin + sections.nbytes, salt)
-    header = HEADER.pack(*fields, crc32c(body + hashes), 0)
-    header = header[:-4] + struct.pack("=I", crc32c(header[:-4]))
-    return (header + body + hashes).ljust(begin, b"\0")
+class _Head:
+    """What stands before the sections: all but their hashes is known before they are written."""
+
+    def __init__(self, sections: Draft, facts: dict[str, Any]) -> None:
+        self.salt = int.from_bytes(os.urandom(8), "little")
+        self._body = json.dumps(
+            facts | {"sections": sections.sections, "notes": sections.notes, "created_us": time.time_ns() // 1000},
+            sort_keys=True,
+            separators=(",", ":"),
+        ).encode()
+        self._sections_bytes = sections.nbytes
+        self.begin = _whole_pages(HEADER.size + len(self._body) + 8 * sections.blocks)
+
+    def sealed(self, hashes: bytes) -> bytes:
+        """The bytes up to `begin`."""
+        file_bytes = self.begin + self._sections_bytes
+        fields = (MAGIC, FORMAT, ENDIAN_MARK, PAGE_BYTES, len(self._body), len(hashes), file_bytes, self.salt)
+        header = HEADER.pack(*fields, crc32c(self._body + hashes), 0)
+        header = header[:-4] + struct.pack("=I", crc32c(header[:-4]))
+        return (header + self._body + hashes).ljust(self.begin, b"\0")
 
 
 def _whole_pages(nbytes: int) -> int:
@@ -324,6 +338,7 @@ def _restore(found: Candidate, views: Views, dedupe: Dedupe, mark: Callable[[int
                 saved[name.removeprefix(SAVED)] = (noted["version"], noted["position"], found.image.get(name))
         _snapshot.load(views.graph, found.image)
         dedupe.load(found.image, "dedupe")
+        views.vectors.load_index(found.image)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, OSError) as error:
         raise Refused(f"its tables do not fit: {error}") from error
     if (left := found.image.untaken()) or views.position != found.position:

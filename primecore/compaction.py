@@ -159,7 +159,7 @@ def _write(
         previous_chain,
         job.segments[-1].chain,
     )
-    reason = parquet.verify(storage, directory, written)
+    reason = parquet.prove(storage, directory, written)
     if reason:
         with contextlib.suppress(OSError):
             storage.remove(path)

@@ -194,7 +194,7 @@ def _look(storage: Storage, directory: str, known: Manifest) -> Finder:
     finder = Finder(storage, directory, known, writable=False, written=False)
     found = finder.find()
     if found.end is not None and found.end.damaged:
-        raise refusal(found)
+        raise refusal(found.end)
     return finder
 
 
@@ -255,7 +255,7 @@ def _copy_history(
         with memoryview(mapping) as source:
             storage.write(path + ".tmp", source)
         storage.replace(path + ".tmp", path)
-        reason = parquet.verify(storage, target, file)
+        reason = parquet.prove(storage, target, file)
         if reason:
             storage.remove(path)
             raise CorruptLog(
@@ -363,7 +363,7 @@ def restore(storage: Storage, source: str, target: str, *, progress: Progress | 
     done = 0
     for file in contents.history:
         path = parquet.path_of(source, file.name)
-        reason = parquet.verify(storage, source, file) if os.path.basename(path) == file.name else "it has no such name"
+        reason = parquet.prove(storage, source, file) if os.path.basename(path) == file.name else "it has no such name"
         if reason:
             raise _damaged(path, reason)
         done += file.nbytes

@@ -296,8 +296,8 @@ class Engine:
         self._closed = True
         self.runner.stop()
         self.views.words.stop()
-        self.views.vectors.close()
         self.keeper.close()
+        self.views.vectors.close()
         with self._lock:
             self.refuse(StoreClosed("the store is closed", hint="open it again"))
             self.views.graph.close()

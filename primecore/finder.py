@@ -9,6 +9,7 @@ import contextlib
 import os
 from typing import NamedTuple
 
+from primecore import lock
 from primecore._segment import Segment
 from primecore.manifest import Manifest, SealedSegment
 from primecore.storage import Storage
@@ -108,9 +109,10 @@ class Finder:
             )
         for name in later:
             self.promised = max(self.promised, self._promises_of(name))
+        # Zeros before other bytes are no ending yet. A living owner has seen that there were none; else a reader looks.
+        if self.segments and (ending is not None or not (self.writable or self.clean or self._is_owned())):
+            ending = self._look_behind(ending)
         last = self.last_position
-        if self.segments and ending and self.writable:
-            self.promised = max(self.promised, self.segments[-1].promises_behind(self.segments[-1].tail))
         if self.promised > last and (ending is None or not ending.damaged):
             file, offset, reason = (
                 (ending.file, ending.offset, ending.reason)
@@ -122,6 +124,25 @@ class Finder:
         self.ending = ending
         self._remember()
         return Found(self.segments, self.last_time_us, self.promised, self.clean, ending, later, self.leftovers)
+
+    def _is_owned(self) -> bool:
+        return self.storage.is_held(os.path.join(os.path.dirname(self.directory), lock.NAME))
+
+    def _look_behind(self, ending: Ending | None) -> Ending | None:
+        """Take in the promises that stand behind the end. For a reader, the ending as a second walk finds it.
+
+        An owner may have written on since the first walk; but what it has promised by now is there for the second.
+        """
+        segment, last = self.segments[-1], self.last_position
+        self.promised = max(self.promised, segment.promises_behind(segment.tail))
+        if self.writable or self.promised <= last or (ending is not None and ending.damaged):
+            return ending
+        walk = segment.walk(last_time_us=self.last_time_us)
+        self.last_time_us = max(self.last_time_us, walk.last_time_us)
+        if self.last_position == last:
+            return ending
+        name = segment_name(segment.base_position)
+        return self._stop(name, segment.tail, walk.reason, damaged=False).ending if walk.fault else None
 
     @property
     def last_position(self) -> int:
@@ -149,8 +170,8 @@ class Finder:
     def follow(self, same_owner: bool = False) -> list[Segment] | None:
         """For a reader: move on to what the owner wrote since; gives the segments that came.
 
-        `same_owner`: nobody recovered the log since, so that what was read is there.
-        None: what was read is not in the log any more, and `find` must begin anew. Raises OSError.
+        `same_owner`: nobody recovered the log since, so that what was read is there. Where what comes next is damaged,
+        `ending` says so. None: what was read is not in the log any more, and `find` must begin anew. Raises OSError.
         """
         added: list[Segment] = []
         if not self.segments or (self.ending and self.ending.damaged):
@@ -165,6 +186,8 @@ class Finder:
             moved_on = last.event_count and self.storage.is_file(self._path(name))
             replaced = not last.event_count and self.storage.identity(self._path(name))[0] != self._seen[0][0]
             self.promised = max(self.promised, walk.promised_position)
+            if walk.fault:
+                self._judge()
             if not moved_on and not replaced:
                 break
             last.walk()
@@ -184,6 +207,16 @@ class Finder:
         with contextlib.suppress(FileNotFoundError):  # it became history: see was_left_behind
             self._remember()
         return added
+
+    def _judge(self) -> None:
+        """Whether what the last walk stopped at was promised to hold: then reading ends there."""
+        segment, last = self.segments[-1], self.last_position
+        promised = max(self.promised, segment.reread_promise(), segment.promises_behind(segment.tail))
+        walk = segment.walk()  # an owner that writes on has made it whole by now
+        if walk.fault and self.last_position == last < promised:
+            self.promised = promised
+            reason = f"{walk.reason}, but events up to position {promised} were on stable storage"
+            self.ending = self._stop(segment_name(segment.base_position), segment.tail, reason, damaged=True).ending
 
     def was_left_behind(self) -> bool:
         """For a reader: whether the last segment it has became history, so that nothing can follow. Raises OSError."""

@@ -56,7 +56,9 @@ class Follower:
             return
         while not follow.catch_up():
             time.sleep(0)
-        if time.monotonic() > self._looked_s + LOOK_US / 1e6:
+        # What is published and was not found may have become history already: it is not looked for much later.
+        behind = self.engine.log.wal.last_position < live.committed_position
+        if behind or time.monotonic() > self._looked_s + LOOK_US / 1e6:
             self._looked_s = time.monotonic()
             follow.refresh()
             self._read_anew_if_moved()

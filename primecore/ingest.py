@@ -36,6 +36,12 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class Writable(Protocol):
+    """A binary stream to write to."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
 class Ingest:
     """One run over one source."""
 

@@ -2,7 +2,8 @@
 
 Wiring, as the engine: it knows logs, views and checkpoints, and answers no question.
 
-Three ways lead to a checkpoint. `prime.checkpoint()` and closing write the tables out while writers wait. In the
+Three ways lead to a checkpoint. `prime.checkpoint()` and closing fork a process that writes the tables out as they
+are (`storage.write_aside`), while writers wait for as long as that takes to begin. In the
 background a helper process (checkpointer.py) opens the store as a reader does, from the last checkpoint and what the
 log holds for good behind it, and writes out its own tables: the writer's are never copied while they change, and
 never stand still.
@@ -250,7 +251,10 @@ class Keeper:
             self._stop.wait(60)
 
     def close(self) -> None:
-        """End the helper; if enough has come since the last checkpoint, write one. Never raises: it only saves time."""
+        """End the helper; write a checkpoint if enough has come since the last, or an index was built since.
+
+        Never raises: it only saves time.
+        """
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -259,9 +263,12 @@ class Keeper:
             self._helper.wait()
             self._end(0)
         writes = self.settings.path is not None and not self.settings.read_only
-        if writes and self._log.wal.status == "ok" and self._due(1, CLOSE_PART):
+        if writes and self.settings.checkpoint_events and self._log.wal.status == "ok":
             try:
-                self.checkpoint()
+                vectors = self._tables.views.vectors
+                if vectors.follower.is_unsaved or self._due(1, CLOSE_PART):
+                    vectors.keep_index()
+                    self.checkpoint()
             except Exception as error:
                 warn(f"no checkpoint was written while closing {self.settings.path}: {error}")
 

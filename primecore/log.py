@@ -63,7 +63,7 @@ class LogStats(NamedTuple):
 class Rowed(Protocol):
     """What reads events that are in the log no more."""
 
-    def rows(self, position: int) -> Rows: ...
+    def rows(self, position: int, core: bool = False) -> Rows: ...
 
 
 class Log(Followed):
@@ -327,13 +327,14 @@ class Log(Followed):
         """The first position that the log itself holds; those before it are in history files."""
         return self.known.log_position
 
-    def rows(self, position: int) -> Rows:
-        """The rows of a history file that hold a position which the log has no more. Raises CorruptLog."""
+    def rows(self, position: int, core: bool = False) -> Rows:
+        """The rows of a history file that hold a position which the log has no more, or their columns that tell an
+        entity's state. Raises CorruptLog."""
         if self._closed or self.wal.forked:
             raise self.refusal()
         if self.history is None:
             raise self.unreadable(position)
-        return self.history.rows(position)
+        return self.history.rows(position, core)
 
     def seal(self) -> None:
         """The owner's: list all sealed segments in the manifest. Raises OSError, InvalidArgument, and as `flush`."""
@@ -420,12 +421,19 @@ class Log(Followed):
     def stats(self) -> LogStats:
         """Figures about the log, now."""
         age_us, worst_us, syncs = control.sync_times_us(self.wal)
-        segments = [segment for segment in self.wal.segment_list if not segment.is_gone]
+        wal_bytes = allocated_bytes = segments = history_bytes = 0
+        for segment in self.wal.segment_list:
+            if not segment.is_gone:
+                wal_bytes += segment.tail
+                allocated_bytes += segment.mapping.nbytes
+                segments += 1
+        for file in self.known.history:
+            history_bytes += file.nbytes
         return LogStats(
-            wal_bytes=sum(segment.tail for segment in segments),
-            allocated_bytes=sum(segment.mapping.nbytes for segment in segments),
-            segments=len(segments),
-            history_bytes=sum(file.nbytes for file in self.known.history),
+            wal_bytes=wal_bytes,
+            allocated_bytes=allocated_bytes,
+            segments=segments,
+            history_bytes=history_bytes,
             history_files=len(self.known.history),
             durable_position=self.durable_position,
             oldest_unsynced_ms=age_us / 1000,

@@ -8,6 +8,7 @@ from primecore._live import Live
 from primecore._wal import Wal
 from primecore.errors import StoreClosed
 from primecore.finder import Finder
+from primecore.recovery import RecoveryReport, refusal
 from primecore.refusals import failure, forked, not_found
 from primecore.storage import Storage
 
@@ -19,6 +20,7 @@ class Followed:
     path: str | None
     read_only: bool
     live: Live | None
+    recovery: RecoveryReport | None
     generation: int
     _finder: Finder | None
     _live_identity: int
@@ -79,6 +81,9 @@ class Followed:
         for segment in added:
             control.extend(self.wal, segment)
         control.follow(self.wal, self._finder.last_position, self._finder.durable_position)
+        end = self._finder.ending
+        if end is not None and end.damaged and not (self.recovery is not None and self.recovery.damaged):
+            raise refusal(end)  # of damage that was there already, `recovery` has told
         return int(self.wal.last_position)
 
     def _read_anew(self, old: Finder) -> int:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from primecore._image import Aside, Draft
 from primecore._mapping import Mapping
 
 SECTOR_BYTES = 512
@@ -137,6 +138,9 @@ class MemoryStorage:
         directory, name = self._place(path)
         self._change(directory, {name: _File(mapping)})
         return len(content)
+
+    def write_aside(self, path: str, draft: Draft, begin: int, salt: int) -> Aside | None:
+        return None
 
     def prepare(self, path: str, nbytes: int) -> None:
         if self.room_bytes is not None:

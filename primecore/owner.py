@@ -30,6 +30,7 @@ what is there. Arguments and results are plain values, paths (made absolute by t
 model.py defines, and JSON objects as text in bytes."""
 CONNECTIONS = 128
 PATIENCE_SECONDS = 10.0  # for each next bytes of a frame that has begun, either way
+LOOK_SECONDS = 2.0  # between two looks whether the socket is still there
 CLOSING_SECONDS = 2.0  # for what is being done when the owner closes
 
 
@@ -147,6 +148,7 @@ class Listener:
         self._store: Callable[[], Store | None] = weakref.ref(store)
         self._lock = threading.Lock()
         self._stopped = False
+        self._wait = threading.Event()
         self._socket: socket.socket | None = None
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._finalizer = weakref.finalize(store, self.stop)
@@ -161,6 +163,7 @@ class Listener:
             if self._stopped:
                 return
             self._stopped = True
+            self._wait.set()
             connections = dict(self._connections)
             if self._socket is not None:
                 _wake(self._socket)
@@ -184,22 +187,30 @@ class Listener:
                     held.close()
 
     def _listen(self) -> None:
-        try:
-            listening = self._bind()
-        except OSError:
-            return  # others then hear that this owner takes no writes
-        with listening:
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    if self._stopped:
-                        return
-                    time.sleep(0.1)  # out of descriptors, perhaps
-                    continue
-                from primecore import frames  # when the first one asks
+        while not self._stopped:
+            try:
+                listening = self._bind()
+            except OSError:  # until it works, others hear that this owner takes no writes
+                self._wait.wait(LOOK_SECONDS)
+                continue
+            with listening:
+                self._accept(listening)
 
-                self._begin(connection, frames)
+    def _accept(self, listening: socket.socket) -> None:
+        """Until the end, or until the socket's name is gone: who tidies up a folder may take it for a leftover."""
+        while not self._stopped:
+            try:
+                connection, _ = listening.accept()
+            except TimeoutError:
+                if not os.path.lexists(os.path.join(self._directory, address.NAME)):
+                    return
+                continue
+            except OSError:
+                self._wait.wait(0.1)  # out of descriptors, perhaps
+                continue
+            from primecore import frames  # when the first one asks
+
+            self._begin(connection, frames)
 
     def _bind(self) -> socket.socket:
         import socket
@@ -207,11 +218,11 @@ class Listener:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         where: address.Address | None = None
         try:
-            where = address.Address(self._directory)
+            where = address.Address(self._directory, address.FRESH)
             with self._lock:
                 if self._stopped:
                     raise OSError("stopped")
-                path = os.path.join(self._directory, address.NAME)
+                path = os.path.join(self._directory, address.FRESH)
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)  # of an owner that was killed: this process has the lock
                 with contextlib.suppress(OSError):
@@ -219,6 +230,8 @@ class Listener:
                 listening.bind(where.path)
                 os.chmod(path, 0o600)
                 listening.listen(CONNECTIONS)
+                listening.settimeout(LOOK_SECONDS)
+                os.replace(path, os.path.join(self._directory, address.NAME))  # whoever finds it is heard
                 self._socket = listening
         except BaseException:
             listening.close()

@@ -7,29 +7,34 @@ were sealed.
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from primecore import manifest
 from primecore._crc32c import crc32c
 from primecore._rows import Gathered, Rows
 from primecore.errors import CorruptLog
 from primecore.manifest import HistoryFile
+from primecore.refusals import failure
 from primecore.storage import Storage
 
 FORMAT = 1
 FOLDER = "history"
 CODECS = ("zstd", "snappy")
-ZSTD_LEVEL = 3
-ROW_GROUP_EVENTS = 1024  # what reading one event of the past decodes; larger ones take some percent less room
+ZSTD_LEVEL = 6
+ROW_GROUP_EVENTS = 512  # what reading one event of the past decodes; larger ones take some percent less room
 ROW_GROUP_BYTES = 32 << 20  # of payload: a few large events fill a row group too
 CACHE_BYTES = 64 << 20
 FIXED = {"position": 8, "timestamp": 8, "version": 4, "flags": 1, "event_id": 16, "nonce": 16}
 TEXTS = ("event_type", "entity_id", "payload", "metadata")
+COLUMNS = (*FIXED, *TEXTS)
+CORE = ("position", "timestamp", "version", "flags", "event_type", "payload")  # what tells an entity's state
+PLAIN = ("position", "version", "event_type", "flags")  # packed small already: unpacking them twice takes longer
 
 
 def path_of(directory: str, name: str) -> str:
@@ -72,15 +77,16 @@ def encode(groups: Iterator[Gathered], codec: str, facts: dict[str, Any]) -> mem
 
     form = schema().with_metadata({"prime": json.dumps(facts | {"format": FORMAT}, sort_keys=True)})
     out = pa.BufferOutputStream()
+    packed = [name for name in form.names if name not in PLAIN]
     writer = pq.ParquetWriter(
         out,
         form,
-        compression=codec,
-        compression_level=ZSTD_LEVEL if codec == "zstd" else None,
+        compression=dict.fromkeys(form.names, "none") | dict.fromkeys(packed, codec),
+        compression_level=dict.fromkeys(packed, ZSTD_LEVEL) if codec == "zstd" else None,
         use_dictionary=["event_type"],
-        column_encoding={"position": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED",
-                         "entity_id": "DELTA_BYTE_ARRAY"},
-        write_statistics=["position", "timestamp", "event_type"],
+        column_encoding=dict.fromkeys(("position", "timestamp", "version", "flags"), "DELTA_BINARY_PACKED")
+        | dict.fromkeys(("payload", "metadata"), "DELTA_LENGTH_BYTE_ARRAY") | {"entity_id": "DELTA_BYTE_ARRAY"},
+        write_statistics=["position", "timestamp"],
         data_page_version="2.0",
         data_page_size=1 << 20,
         write_page_checksum=True,
@@ -116,7 +122,7 @@ class _Open(NamedTuple):
 class History:
     """The history files of one store, read by position. `known()` gives those that the manifest lists, oldest first.
 
-    Safe to use from many threads. Decoded row groups are kept, up to CACHE_BYTES.
+    Safe to use from many threads. Decoded row groups are kept, up to CACHE_BYTES: whole, or their CORE columns alone.
     """
 
     def __init__(self, storage: Storage, directory: str, known: Callable[[], tuple[HistoryFile, ...]]) -> None:
@@ -124,14 +130,17 @@ class History:
         self._directory = directory
         self._known = known
         self._open: dict[str, _Open] = {}
-        self._cache: OrderedDict[tuple[str, int], Rows] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, int, bool], Rows] = OrderedDict()
         self._cached_bytes = 0
         self._lock = threading.Lock()
         self._latest: Rows | None = None
         self._anew: tuple[HistoryFile, ...] = ()  # as the manifest lists them since a file was found to be replaced
 
-    def rows(self, position: int) -> Rows:
-        """The decoded row group that holds a position. Raises CorruptLog, naming the file."""
+    def rows(self, position: int, core: bool = False) -> Rows:
+        """The decoded row group that holds a position. Raises CorruptLog, naming the file, and StorageFailure.
+
+        With `core` only the CORE columns need be there; of the others all is empty or zero.
+        """
         latest = self._latest
         if latest is not None and latest.first <= position <= latest.last:
             return latest
@@ -146,7 +155,7 @@ class History:
                 )
             try:
                 try:
-                    found = self._rows_of(file, position)
+                    found = self._rows_of(file, position, core)
                 except FileNotFoundError:
                     # Beside a reader the owner writes the last file anew, with more in it.
                     known = manifest.load(self._storage, self._directory)
@@ -155,27 +164,31 @@ class History:
                         raise
                     self._anew = known.history
                     file = anew
-                    found = self._rows_of(file, position)
+                    found = self._rows_of(file, position, core)
             except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-                raise damaged(path_of(self._directory, file.name), file.base_position, str(error)) from error
-            self._latest = found
+                path = path_of(self._directory, file.name)
+                if is_refused(error):
+                    raise failure(error, path) from error
+                raise damaged(path, file.base_position, str(error)) from error
+            if not core:
+                self._latest = found
             return found
 
     @staticmethod
     def _file_of(position: int, files: tuple[HistoryFile, ...]) -> HistoryFile | None:
         return next((it for it in files if it.base_position <= position <= it.last_position), None)
 
-    def _rows_of(self, file: HistoryFile, position: int) -> Rows:
+    def _rows_of(self, file: HistoryFile, position: int, core: bool) -> Rows:
         opened = self._open.get(file.name)
         if opened is None:
             opened = self._open[file.name] = open_file(self._storage, self._directory, file)
-        import bisect
-
         number = bisect.bisect_right(opened.starts, position) - 1
-        key = (file.name, number)
+        key = (file.name, number, False)
+        if core and key not in self._cache:
+            key = (file.name, number, True)
         rows = self._cache.get(key)
         if rows is None:
-            rows = self._cache[key] = read_group(opened, number)
+            rows = self._cache[key] = read_group(opened, number, CORE if core else COLUMNS)
             self._cached_bytes += rows.nbytes
             while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
                 _, dropped = self._cache.popitem(last=False)
@@ -215,10 +228,17 @@ def open_file(storage: Storage, directory: str, file: HistoryFile) -> _Open:
     return _Open(file, reader, starts)
 
 
-def read_group(opened: _Open, number: int) -> Rows:
-    """One row group, decoded. Raises OSError, ValueError."""
-    table = opened.reader.read_row_group(number, columns=[*FIXED, *TEXTS], use_threads=False)
+def read_group(opened: _Open, number: int, names: tuple[str, ...] = COLUMNS) -> Rows:
+    """One row group, decoded; columns that are not among `names` are empty, or zeros. Raises OSError, ValueError."""
+    table = opened.reader.read_row_group(number, columns=list(names), use_threads=False)
     columns: dict[str, tuple[int, int, Any]] = {}
+    if len(names) < len(COLUMNS):
+        import pyarrow as pa
+
+        nothing = pa.py_buffer(bytes(16 * (table.num_rows + 1)))
+        at = (nothing.address, nothing.size, nothing)
+        columns |= {name: at for name in FIXED}
+        columns |= {f"{name}.{part}": at for name in TEXTS for part in ("offsets", "data")}
     for name in table.column_names:
         chunked = table.column(name)
         array = chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
@@ -239,10 +259,23 @@ def read_group(opened: _Open, number: int) -> Rows:
 # --- proving
 
 
+def is_refused(error: Exception) -> TypeGuard[OSError]:
+    """Whether it is the system that did not give what it has: pyarrow, too, raises OSError, for what does not hold."""
+    return isinstance(error, OSError) and error.errno is not None and not isinstance(error, FileNotFoundError)
+
+
 def verify(storage: Storage, directory: str, file: HistoryFile) -> str:
+    """As `prove`, with a file that cannot be read as one more reason. Never raises."""
+    try:
+        return prove(storage, directory, file)
+    except OSError as error:
+        return str(error)
+
+
+def prove(storage: Storage, directory: str, file: HistoryFile) -> str:
     """Prove that a history file says what the segments said: recompute the log's chain from its rows.
 
-    Gives "" where it does, else the reason. Never raises for a damaged or missing file.
+    Gives "" where it does, else the reason. Raises OSError where the system does not let it be read.
     """
     try:
         with memoryview(storage.map(path_of(directory, file.name), writable=False)) as whole:
@@ -253,6 +286,8 @@ def verify(storage: Storage, directory: str, file: HistoryFile) -> str:
         for number in range(len(opened.starts) - 1):
             chain = read_group(opened, number).chain(chain)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        if is_refused(error):
+            raise
         return str(error)
     return "" if chain.hex() == file.chain else "its events are not those that the log held: the chain does not fit"
 

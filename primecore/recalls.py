@@ -118,7 +118,8 @@ def recalled(it: Question, source: Source, view: Recall, any_model: bool) -> lis
         checked_time(it.until, "until"),
         checked_time(it.valid_at, "valid_at"),
     )
-    how = _how(share(vectors.model), it.weights, it.depth, it.floor, it.min_score, it.diversity, it.half_life_days, it.importance)
+    of_vectors = share(vectors.model)
+    how = _how(of_vectors, it.weights, it.depth, it.floor, it.min_score, it.diversity, it.half_life_days, it.importance)
     if vectors.awaiting:
         raise ReembedUnfinished(
             f"{vectors.awaiting:,} texts wait for vectors of {vectors.model}: no answer would be whole",

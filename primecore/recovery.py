@@ -17,6 +17,7 @@ from primecore.manifest import Manifest
 from primecore.storage import ZEROS, Storage
 
 LOOK = "look with `prime verify`, read what holds with read_only=True, copy it with `prime repair --salvage NEWDIR`"
+SET_ASIDE = "opening it for writing sets the tail aside in quarantine/"
 
 
 class RecoveryReport(NamedTuple):
@@ -36,10 +37,8 @@ class RecoveryReport(NamedTuple):
     message: str
 
 
-def refusal(found: Found) -> CorruptLog:
-    """The error for a log that must not be written to."""
-    end = found.end
-    assert end is not None
+def refusal(end: Ending) -> CorruptLog:
+    """The error for a log that must not be written to, nor read on."""
     return CorruptLog(
         f"{end.file}, offset {end.offset}, position {end.position}: {end.reason}; "
         f"everything before position {end.position} is safe, nothing was changed",
@@ -54,8 +53,11 @@ def describe(end: Ending | None, events: int) -> RecoveryReport | None:
     """What a reader is told, who moves nothing."""
     if end is None:
         return None
-    what = "the log is damaged" if end.damaged else "the log has a torn tail"
-    message = f"{what}: {end.file}, offset {end.offset}: {end.reason}; reading ends before position {end.position}"
+    what, then = ("the log is damaged", LOOK) if end.damaged else ("the log has a torn tail", SET_ASIDE)
+    message = (
+        f"{what}: {end.file}, offset {end.offset}, position {end.position}: {end.reason}; reading ends there, "
+        f"everything before position {end.position} is safe: {then}"
+    )
     return RecoveryReport(events, 0, "", end.file, end.offset, end.position, end.reason, end.damaged, message)
 
 
@@ -75,7 +77,7 @@ def recover(
     finder = Finder(storage, directory, known, writable=True, written=written, trusted_position=trusted_position)
     found = finder.find()
     if found.end and found.end.damaged:
-        raise refusal(found)
+        raise refusal(found.end)
     announce()
     report = set_aside(storage, directory, found, finder.last_position - known.first_position + 1)
     last = finder.segments[-1]

@@ -206,8 +206,8 @@ class Wreck:
                 position = segment.last_position + 1
             if not final and position > last:
                 return
-            stop = walk.fault_offset if walk.fault else segment.tail
-            again = _audit.next_event(segment, stop + (8 if walk.fault else 0), position, most) if walk.fault else None
+            stop = walk.fault_offset
+            again = _audit.next_event(segment, stop + (8 if walk.fault else 0), position, most)
             behind = again[1] if again else last + 1
             inside = _audit.batch_events(segment, walk.open_batch, walk.fault_offset) if walk.open_batch else 0
             commit_lost = inside and (

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 import threading
 import time
 import uuid
@@ -58,7 +57,7 @@ def new_header(
         segment_id, base_position = before.segment_id, before.base_position
         used_bytes, chain = before.header.previous_bytes, before.header.previous_chain
     now_us = time.time_ns() // 1000
-    salt = int.from_bytes(secrets.token_bytes(8), "little")
+    salt = int.from_bytes(os.urandom(8), "little")
     return SegmentHeader(store_uuid, segment_id, base_position, used_bytes, chain, salt, mapping.nbytes, now_us)
 
 

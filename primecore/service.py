@@ -12,7 +12,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, overload
 
-from primecore import _batch, care, config
+from primecore import _batch, config
 from primecore._many import ManyNeighbors
 from primecore._reads import Neighbors
 from primecore.engine import Engine
@@ -146,7 +146,7 @@ class Prime(Memories, PastVerbs, Searches):
     def checkpoint(self) -> CheckpointReport:
         """Writes all tables to a file, so that the next opening maps them back instead of replaying the log.
 
-        Writers wait while the tables are copied, readers do not. Happens by itself, too (see `open`). Raises
+        Writers wait for some milliseconds, readers do not. Happens by itself, too (see `open`). Raises
         InvalidArgument for a store that is in memory, read-only or empty; DiskFull, StorageFailure: then all is as
         before.
 
@@ -370,12 +370,12 @@ class Prime(Memories, PastVerbs, Searches):
         return self._engine.one_look(self._stats)
 
     def _stats(self) -> Stats:
-        views, log = self._views, self._engine.log.stats()
+        views, runner, log = self._views, self._engine.runner, self._engine.log.stats()
         counters, position = views.stats.counters, self.position
         memory: dict[str, int] = {"dedupe": self._engine.pipeline.dedupe.used_bytes}
         applied: dict[str, int] = {}
         for view in views.all():
-            memory |= view.memory_bytes()
+            memory.update(view.memory_bytes())
             applied[view.name] = position
         applied[views.words.name] = views.words.position
         return Stats(
@@ -400,8 +400,8 @@ class Prime(Memories, PastVerbs, Searches):
             oldest_unsynced_ms=log.oldest_unsynced_ms,
             worst_unsynced_ms=log.worst_unsynced_ms,
             fsync=self._engine.settings.fsync,
-            projections=applied | self._engine.runner.positions(),
-            parked=self._engine.runner.parked() + views.vectors.parked(),
+            projections=applied | runner.positions(),
+            parked=runner.parked() + views.vectors.parked(),
         )
 
     # Projections.
@@ -445,6 +445,8 @@ class Prime(Memories, PastVerbs, Searches):
 
     def verify(self, *, log_only: bool = False, progress: Progress | None = None) -> VerifyReport:
         """Checks every byte of the files, and the live projections against a fresh fold; see `primecore.verify`."""
+        from primecore import care
+
         self._engine.check()
         report = care.verify(self._engine.settings.path or config.MEMORY, log_only=True, progress=progress)
         if log_only or not report.ok:
@@ -454,6 +456,8 @@ class Prime(Memories, PastVerbs, Searches):
 
     def doctor(self) -> Diagnosis:
         """Says what is wrong with the store or around it, and what to do; see `primecore.doctor`."""
+        from primecore import care
+
         self._engine.check()
         return care.doctor_of(self._engine)
 
@@ -463,6 +467,8 @@ class Prime(Memories, PastVerbs, Searches):
         Raises CorruptLog, InvalidArgument, StoreLocked, DataError, OutcomeUnknown, StorePoisoned, DiskFull,
         StorageFailure.
         """
+        from primecore import care
+
         self._engine.check()
         return care.backup_of(self._engine, target, progress)
 

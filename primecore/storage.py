@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from typing import Protocol
 
+from primecore._image import Aside, Draft
 from primecore._mapping import Faults, Mapping
 
 ZEROS = bytes(1 << 20)
@@ -55,6 +56,10 @@ class Storage(Protocol):
     def write_parts(self, path: str, parts: Iterable[bytes | memoryview]) -> int:
         """Create or replace the contents of a file (0600) by parts, one behind the other; gives its size. Not
         synced."""
+
+    def write_aside(self, path: str, draft: Draft, begin: int, salt: int) -> Aside | None:
+        """Create a file (0600) and let another process write a draft into it from offset `begin` on, as its memory is
+        now. None where there is no such process: then the caller has to write it."""
 
     def prepare(self, path: str, nbytes: int) -> None:
         """Create a file of zeros whose room is allocated and synced. Leaves nothing behind when it fails."""
@@ -156,6 +161,13 @@ class RealStorage:
         finally:
             os.close(fd)
 
+    def write_aside(self, path: str, draft: Draft, begin: int, salt: int) -> Aside | None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            return Aside(draft, fd, begin, salt)
+        except (OSError, MemoryError):
+            return None
+
     def prepare(self, path: str, nbytes: int) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -222,8 +234,10 @@ class RealStorage:
             except OSError:
                 pass  # some network file systems lock files only
             with contextlib.suppress(OSError):  # for people only: a full disk must not keep the store from opening
-                os.ftruncate(fd, 0)
+                # Cutting a file to nothing has ext4 write it out when it is closed, and the next opening wait for that.
                 os.pwrite(fd, note, 0)
+                if os.fstat(fd).st_size > len(note):
+                    os.ftruncate(fd, len(note))
             until_held.pop_all()
         return held
 
@@ -323,6 +337,9 @@ class FaultyStorage:
             self.inner.write_parts(path, whole[: len(whole) // 2])
             raise
         return self.inner.write_parts(path, whole)
+
+    def write_aside(self, path: str, draft: Draft, begin: int, salt: int) -> Aside | None:
+        return None  # each of its steps is to be one that fails
 
     def prepare(self, path: str, nbytes: int) -> None:
         self.faults.check(path)

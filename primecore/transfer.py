@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 import orjson
 
@@ -23,19 +23,13 @@ from primecore._times import time_to_text
 from primecore.config import ImportFormat
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument, InvalidEvent, StorageFailure
-from primecore.ingest import Progress, Readable, open_source
+from primecore.ingest import Progress, Readable, Writable, open_source
 from primecore.model import Edge, ExportReport, IngestReport, Node
 from primecore.writes import Writes
 
 FORMATS = get_args(ImportFormat)
 HEAD_BYTES = 24 << 20  # a first line may be as long as an event
 RELATIONS = uuid.UUID("6f1b1f0e-3f0b-5d3c-9a52-7a6d1c1f8e21")  # names the edges made of relations, for ever
-
-
-class Writable(Protocol):
-    """A binary stream."""
-
-    def write(self, data: bytes, /) -> object: ...
 
 
 def export(

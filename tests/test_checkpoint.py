@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import random
@@ -20,14 +19,14 @@ from support.feed import feed_on
 from support.fold import Fold
 from support.generate import Generator
 from support.realdata import KNOWN, real_log
+from support.steps import cut_at_each, fail_each
 from support.stores import new_id
 
 import primecore
 from primecore import checkpoint, checkpointer
-from primecore._mapping import Faults
 from primecore.errors import CorruptLog, InvalidArgument, PrimeError
 from primecore.memory_storage import MemoryStorage
-from primecore.storage import FaultyStorage, RealStorage
+from primecore.storage import RealStorage
 
 
 def grow(prime: Any, count: int, seed: int = 0) -> None:
@@ -422,67 +421,30 @@ def test_a_sealed_segment_that_is_not_there_refuses_at_once(what: str) -> None:
 # --- failing disks
 
 
+def two_turns(prime: Any) -> tuple[list[Any], str]:
+    """A checkpoint, and events behind it that are durable."""
+    grow(prime, 20)
+    prime.checkpoint()
+    grow(prime, 20, 1)
+    prime.flush()
+    return events_of(prime), prime.digest()
+
+
+def all_is_there(prime: Any, state: tuple[list[Any], str]) -> None:
+    assert prime.opening.note == ""
+    assert events_of(prime) == state[0] and prime.digest() == state[1]
+
+
 @pytest.mark.parametrize("sticky", [False, True])
 def test_any_operation_may_fail(sticky: bool) -> None:
-    rng = random.Random(3)
-    for number in range(1, 40):
-        disk, faults = MemoryStorage(), Faults()
-        prime = open_on(FaultyStorage(disk, faults))
-        try:
-            grow(prime, 20)
-            prime.checkpoint()
-            grow(prime, 10, 1)
-            prime.flush()
-            durable, events, digest = prime.position, events_of(prime), prime.digest()
-            begun = faults.operations
-            faults.arm(number, errno.EIO, sticky=sticky)
-            failed = False
-            try:
-                prime.checkpoint()
-            except PrimeError:
-                failed = True
-            used = faults.operations - begun
-            faults.disarm()
-            for everything in (True, False, False):
-                clone = disk.crash_clone(rng, keep_everything=everything)
-                with open_on(clone) as again:
-                    assert again.opening.note == ""
-                    assert again.position == durable and events_of(again) == events and again.digest() == digest
-            if not prime._engine.log.wal.error:
-                prime.append("note", "n", {})
-                prime.checkpoint()
-        finally:
-            try:
-                prime.close()
-            except PrimeError:
-                pass
-        if used < number:
-            assert not failed
-            return
-    pytest.fail("a checkpoint takes fewer operations than that")
+    fail_each(two_turns, lambda prime: prime.checkpoint(), all_is_there, sticky=sticky)
 
 
 def test_power_cuts_at_any_operation_leave_the_old_or_the_new() -> None:
-    # Each operation of the seam takes a picture of the disk before it runs.
-    rng, pictures = random.Random(5), []
-    disk = MemoryStorage()
-
-    class Camera(Faults):
-        def check(self, path: str = "") -> None:
-            pictures.append(disk.crash_clone(rng))
-
-    with open_on(FaultyStorage(disk, Camera())) as prime:
-        grow(prime, 20)
-        first = prime.checkpoint().position
-        grow(prime, 20, 1)
-        prime.flush()
-        pictures.clear()
-        second = prime.checkpoint().position
-        digest = prime.digest()
-        taken = pictures[:]
+    state, taken = cut_at_each(two_turns, lambda prime: prime.checkpoint())
     seen = set()
     for picture in taken:
         with open_on(picture, read_only=True) as again:
-            assert again.digest() == digest and again.opening.note == ""
+            all_is_there(again, state)
             seen.add(again.opening.checkpoint_position)
-    assert first in seen and seen <= {first, second}
+    assert len(seen) == 2 and 0 not in seen, "the old, and the new"

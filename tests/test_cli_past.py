@@ -7,8 +7,14 @@ import signal
 import subprocess
 import sys
 
+import click
 import pytest
 from support.command_line import Shell, edge, node
+
+from primecore.cli.commands.events import command as events
+from primecore.cli.commands.query import command as query
+from primecore.cli.commands.stats import command as stats
+from primecore.cli.commands.why import command as why
 
 
 @pytest.fixture
@@ -47,6 +53,24 @@ def test_every_question_can_be_put_to_the_past(prime, question):
     assert prime("query", *question, "--json").out != before.out
     assert prime("query", *question, "--at", "5", "--json") == before
     assert prime("query", *question, "--at", "1970-01-01T00:00:00Z", "--json").out != before.out
+
+
+def test_every_command_that_asks_takes_a_point():
+    context = click.Context(query)
+    asking = {name: query.get_command(context, name) for name in query.list_commands(context)}
+    asking |= {command.name: command for command in (events, stats, why)}
+    assert len(asking) == 14
+    lacking = [name for name, it in asking.items() if "--at" not in {word for one in it.params for word in one.opts}]
+    assert not lacking
+
+
+def test_events_of_then(prime):
+    log = '{{"event_type":"note","entity_id":"n:{0}","timestamp":"20{0}-01-01T00:00:00Z"}}\n'
+    say(prime, "".join(log.format(year) for year in (12, 10, 11)))
+    at = prime("events", "--at", "2011-06-01T00:00:00Z", "--json").documents
+    assert [it["entity_id"] for it in at] == ["n:10", "n:11"]
+    assert len(prime("events", "--at", "2", "--json").documents) == 2
+    assert [it["position"] for it in prime("events", "--at", "4", "--after", "2", "--json").documents] == [3, 4]
 
 
 def test_points_are_positions_or_times(prime):

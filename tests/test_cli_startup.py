@@ -50,10 +50,16 @@ def test_the_help_of_a_command_loads_that_command_only(name: str) -> None:
     assert not {it for it in modules if it.startswith(("primecore._", "primecore.service", "primecore.engine"))}
 
 
-@pytest.mark.parametrize("arguments", [["query", "node", "node:person:alice"], ["stats"], ["events"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["query", "node", "node:person:alice"], ["query", "neighbors", "node:person:alice"], ["stats"], ["events"]],
+    ids=" ".join,
+)
 def test_a_question_loads_nothing_for_other_questions(prime: Shell, arguments: list[str]) -> None:
     prime("ingest", "-", stdin=EXAMPLE_EVENTS)
-    assert not {"rich", "pyarrow", "usearch", "numpy"} & loaded(*arguments)
+    modules = loaded(*arguments)
+    assert not {"rich", "pyarrow", "usearch", "numpy", "secrets", "hmac", "tempfile", "gzip"} & modules
+    assert not {f"primecore.{name}" for name in ("care", "checking", "copies", "diagnosis", "transfer")} & modules
 
 
 def test_python_m_works(prime: Shell) -> None:

@@ -19,14 +19,14 @@ from support.feed import feed_on
 from support.fold import Fold
 from support.generate import Generator
 from support.realdata import KNOWN, real_log
+from support.steps import cut_at_each, fail_each
 from support.stores import new_id
 
 import primecore
-from primecore import compaction, manifest, parquet
-from primecore._mapping import Faults
-from primecore.errors import CorruptLog, InvalidArgument, PrimeError
+from primecore import checking, compaction, copies, manifest, parquet
+from primecore.errors import CorruptLog, InvalidArgument, StorageFailure
 from primecore.memory_storage import MemoryStorage
-from primecore.storage import FaultyStorage, RealStorage
+from primecore.storage import RealStorage
 
 
 def fill(prime: Any, count: int, seed: int = 0) -> None:
@@ -221,6 +221,32 @@ def test_a_history_file_that_is_not_what_it_was_refuses_writers(what: str) -> No
             assert prime.position == 0 and prime.recovery.damaged
 
 
+def test_a_history_file_that_cannot_be_read_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails, or a process that ran out of files, is no reason to salvage."""
+    storage, events, file = compacted()
+    path = parquet.path_of(STORE, file.name)
+    real = MemoryStorage.map
+
+    def failing(self: MemoryStorage, name: str, **how: bool) -> Any:
+        if name == path:
+            raise OSError(errno.EIO, "Input/output error", name)
+        return real(self, name, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryStorage, "map", failing)
+        with pytest.raises(StorageFailure, match="Input/output") as caught:
+            open_on(storage)
+        assert path in str(caught.value) and "salvage" not in str(caught.value)
+        (found,) = checking.check_store(storage, STORE).findings
+        assert (found.code, found.file) == ("unreadable", path)
+        with pytest.raises(OSError, match="Input/output"):
+            copies.backup(storage, STORE, "/backup")
+        assert copies.load(storage, "/backup") is None
+    assert checking.check_store(storage, STORE).findings == []
+    with open_on(storage) as prime:
+        assert events_of(prime) == events
+
+
 def test_any_flipped_byte_is_found() -> None:
     storage, _, file = compacted()
     path = parquet.path_of(STORE, file.name)
@@ -265,68 +291,33 @@ def test_a_damaged_log_is_not_made_history() -> None:
 # --- crashes
 
 
+def two_turns(prime: Any) -> tuple[list[Any], str]:
+    """A history file that will be written anew, and segments behind it."""
+    fill(prime, 120)
+    prime.compact()
+    fill(prime, 130, 1)
+    return events_of(prime), prime.digest()
+
+
+def all_is_there(prime: Any, state: tuple[list[Any], str]) -> None:
+    assert events_of(prime) == state[0] and prime.digest() == state[1]
+
+
 @pytest.mark.parametrize("sticky", [False, True])
 def test_any_operation_of_a_compaction_may_fail(sticky: bool) -> None:
-    rng = random.Random(11)
-    for number in range(1, 60):
-        disk, faults = MemoryStorage(), Faults()
-        prime = open_on(FaultyStorage(disk, faults))
-        try:
-            fill(prime, 120)
-            prime.compact()
-            fill(prime, 120, 1)
-            events, digest = events_of(prime), prime.digest()
-            begun = faults.operations
-            faults.arm(number, errno.EIO, sticky=sticky)
-            try:
-                prime.compact()
-            except PrimeError:
-                pass
-            used = faults.operations - begun
-            faults.disarm()
-            assert events_of(prime) == events
-            for everything in (True, False, False):
-                clone = disk.crash_clone(rng, keep_everything=everything)
-                with open_on(clone) as again:
-                    assert events_of(again) == events and again.digest() == digest
-                    again.compact()
-                    assert events_of(again) == events
-            if not prime._engine.log.wal.error:
-                prime.compact()
-                assert events_of(prime) == events
-        finally:
-            try:
-                prime.close()
-            except PrimeError:
-                pass
-        if used < number:
-            return
-    pytest.fail("a compaction takes fewer operations than that")
+    fail_each(two_turns, lambda prime: prime.compact(), all_is_there, sticky=sticky)
 
 
 def test_power_cuts_at_any_operation_leave_each_position_once() -> None:
-    rng, pictures, disk = random.Random(6), [], MemoryStorage()
-
-    class Camera(Faults):
-        def check(self, path: str = "") -> None:
-            pictures.extend(disk.crash_clone(rng) for _ in range(2))
-
-    with open_on(FaultyStorage(disk, Camera())) as prime:
-        fill(prime, 120)
-        prime.compact()
-        fill(prime, 150, 1)
-        events, digest = events_of(prime), prime.digest()
-        pictures.clear()
-        prime.compact()
-        taken = pictures[:]
+    state, taken = cut_at_each(two_turns, lambda prime: prime.compact())
     histories = set()
     for picture in taken:
         with open_on(picture) as again:
-            assert events_of(again) == events and again.digest() == digest
+            all_is_there(again, state)
             histories.add(again._engine.log.first_position)
             again.append("note", "n", {})
             again.compact()
-            assert [event.position for event in again.events()] == list(range(1, len(events) + 2))
+            assert [event.position for event in again.events()] == list(range(1, len(state[0]) + 2))
     assert len(histories) == 2, "the old, and the new"
 
 

@@ -15,6 +15,7 @@ from support.children import child
 from support.generate import Generator
 from support.past import assert_same_reads, assert_view_at_position, assert_view_at_time
 from support.realdata import KNOWN, real_log
+from support.sharing import wait_until
 from support.stores import new_id
 
 import primecore
@@ -185,6 +186,7 @@ def test_projections_of_a_reader_go_on_when_it_must_read_anew(tmp_path: Path) ->
         for turn in range(1, 4):
             fill(prime, 100, turn)
             prime.compact()
+        wait_until(lambda: reader.position == prime.position)  # it may still be reading anew
         assert reader.projection("count", timeout=20) is count
         assert not reader.stats().parked
         assert count.seen == list(range(1, prime.position + 1))
@@ -352,3 +354,36 @@ def test_salvage_says_what_a_damaged_history_file_took_along(tmp_path: Path) -> 
             (it.event_id, it.payload) for it in events[file.last_position :]
         ]
     assert parquet.verify(RealStorage(), str(path), file), "the damaged file is left as it was"
+
+
+# --- what reading it costs
+
+
+def test_a_state_of_the_past_decodes_the_columns_that_tell_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    read = parquet.read_group
+
+    def watched(opened: Any, number: int, names: tuple[str, ...] = parquet.COLUMNS) -> Any:
+        asked.append(names)
+        return read(opened, number, names)
+
+    with open_small(tmp_path) as prime:
+        node = prime.add_node("person", {"name": "Alice"}, id="alice")
+        edge = prime.add_edge(node, prime.add_node("person", {}, id="bob"), "knows", weight=0.25)
+        then = prime.position
+        fill(prime, 200)
+        prime.update_node(node, {"name": "Alicia"})
+        prime.update_edge(edge, weight=0.75)
+        before = [prime.at(position=then).node(node), prime.at(position=then).edge(edge)]
+        event = next(iter(prime.events(limit=1)))
+        assert prime.compact().segments
+        monkeypatch.setattr(parquet, "read_group", watched)
+        view = prime.at(position=then)
+        assert [view.node(node), view.edge(edge)] == before and before[1].weight == 0.25
+        assert [it.weight for it in view.neighbors(node)] == [0.25]
+        assert asked == [parquet.CORE]
+        assert next(iter(prime.events(limit=1))) == event  # whole: with id and metadata
+        assert asked == [parquet.CORE, parquet.COLUMNS]
+        prime._engine.log.history._latest = None
+        assert [view.node(node), view.edge(edge)] == before  # what is there whole is not decoded again
+        assert len(asked) == 2

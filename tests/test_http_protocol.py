@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +39,7 @@ def ask(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> 
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
 
 
-def answers(stream: Any, count: int) -> list[tuple[int, dict[str, str], bytes]]:
+def answers(stream: Any, count: int, whole: bool = True) -> list[tuple[int, dict[str, str], bytes]]:
     found = []
     for _ in range(count):
         status = int(re.match(rb"HTTP/1\.[01] (\d+)", stream.readline())[1])
@@ -47,7 +48,7 @@ def answers(stream: Any, count: int) -> list[tuple[int, dict[str, str], bytes]]:
             name, _, value = line.partition(b": ")
             assert name.decode() not in headers
             headers[name.decode()] = value.decode()
-        found.append((status, headers, stream.read(int(headers["content-length"]))))
+        found.append((status, headers, stream.read(int(headers["content-length"])) if whole else b""))
     return found
 
 
@@ -128,6 +129,35 @@ def test_who_asks_much_and_reads_nothing_is_kept_waiting() -> None:
         while served.server.server_state.connections and time.monotonic() < until:
             served.client.close()
             time.sleep(0.05)
+
+
+def test_nobody_works_for_clients_that_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions of theirs that wait for a thread are dropped, and lists that are being sent end."""
+    held, looks, pages = threading.Event(), [], []
+    with primecore.open(":memory:") as prime, serving(prime, Settings(threads=1)) as served:
+        prime.append_many([{"event_type": "a.b", "entity_id": "note:1", "payload": {"x": "y" * 500}}] * 40_000)
+        once = prime.digest
+        monkeypatch.setattr(type(prime), "digest", lambda _: held.wait(30) and once())
+        real_nodes, real_events = prime.nodes, type(prime).events
+        monkeypatch.setattr(type(prime), "nodes", lambda _, **how: looks.append(1) or real_nodes(**how))
+        monkeypatch.setattr(type(prime), "events", lambda it, **how: pages.append(1) or real_events(it, **how))
+        with connect(served) as first:
+            first.sendall(ask(f"{API}/digest"))
+            for _ in range(20):
+                with connect(served) as other:
+                    other.sendall(ask(f"{API}/graph"))
+                    while served.app.jobs.waiting < 2:
+                        time.sleep(0.01)
+            with connect(served) as last, last.makefile("rb") as stream:
+                last.sendall(ask(f"{API}/events", "Accept: application/x-ndjson"))
+                time.sleep(0.2)
+                held.set()
+                assert answers(stream, 1, whole=False)[0][0] == 200
+            until = time.monotonic() + 30
+            while served.app.jobs.waiting and time.monotonic() < until:
+                time.sleep(0.01)
+            assert not looks
+            assert len(pages) < 30  # of 40: what the sockets hold was read, the rest was not
 
 
 def test_what_went_the_short_way_is_counted(served: Served) -> None:

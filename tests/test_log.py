@@ -131,7 +131,7 @@ def test_a_second_owner_is_told_who_has_it(tmp_path):
 
 def test_racing_processes_get_one_owner(tmp_path):
     code = """
-import sys, time
+import sys
 from primecore.log import Log
 from primecore.errors import StoreLocked
 try:
@@ -139,15 +139,16 @@ try:
 except StoreLocked:
     print("locked")
 else:
-    time.sleep(1.0)
+    print("owner", flush=True)
+    sys.stdin.read()
     log.close()
-    print("owner")
 """
-    racers = [
-        subprocess.Popen([sys.executable, "-c", code, tmp_path / "s"], stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    said = sorted(racer.communicate()[0].strip() for racer in racers)
+    command = [sys.executable, "-c", code, tmp_path / "s"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    racers = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    said = sorted(racer.stdout.readline().strip() for racer in racers)  # the owner stays until all have tried
+    for racer in racers:
+        racer.communicate()
     assert said == ["locked"] * 3 + ["owner"]
 
 

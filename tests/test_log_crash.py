@@ -287,7 +287,8 @@ def test_a_torn_tail_below_a_promise_is_damage(tmp_path):
 
 def test_a_commit_that_does_not_fit_its_batch_is_a_torn_tail():
     """A checksum proves a record, not that the events before it are the ones it was written for."""
-    for offset_in_commit, what in ((24, "hash"), (40, "count"), (8, "position")):
+    changes = ((24, 1, "hash"), (40, 1, "one more"), (40, 3, "one less"), (8, 1, "position"))
+    for offset_in_commit, bits, what in changes:
         disk = MemoryStorage()
         log = open_log(disk)
         append(log, plain_event(0))
@@ -298,7 +299,7 @@ def test_a_commit_that_does_not_fit_its_batch_is_a_torn_tail():
         path = f"/s/wal/{1:020d}.wal"
         data = crashed.read(path)
         commit = bytearray(data[start : start + 80])
-        commit[offset_in_commit] ^= 1
+        commit[offset_in_commit] ^= bits
         seed = crc32c(data[72:80])
         commit[4:8] = struct.pack("<I", crc32c(commit[8:], crc32c(commit[:4], seed)))
         crashed.patch(path, start, bytes(commit))

@@ -79,7 +79,7 @@ def test_every_result_reaches_the_pages(results: Path, copy: Path):
     assert plot("--root", copy, "--results", results, "--check").returncode == 1
     assert plot("--root", copy, "--results", results).returncode == 0
     readme, limits = ((copy / page).read_text() for page in ("README.md", "docs/limits.md"))
-    for told in ("200 ns", "1.6 us", "2,000,000", "0.25 s", "4,321", "101 and 120 bytes", "Abacus 9", "noise 1.11"):
+    for told in ("200 ns", "1.6 us", "2,000,000", "0.25 s", "4,321", "101 and 120 bytes", "Abacus 9", "1.11 times"):
         assert told in readme, told
     assert "| of it tables, lists and indexes | 101 | 120 |" in limits and "| `dedupe`" in limits
     assert "`stats`, as" not in limits
@@ -115,6 +115,34 @@ def test_a_page_without_its_markers_is_told(results: Path, copy: Path):
     (copy / "README.md").write_text("# Prime\n")
     done = plot("--root", copy, "--results", results)
     assert done.returncode == 1 and "markers for benchmarks" in done.stderr
+
+
+def test_what_durability_costs_is_shown(results, copy):
+    names = {
+        "durable": "raw_us_p50 prime_us_p50 prime_durable_us_p50 sqlite_us_p50 prime_times_raw prime_durable_times_raw "
+        "record_bytes prime_1_writer_per_second prime_64_writers_per_second prime_64_times_1 "
+        "raw_64_writers_per_second turns_of_64_threads_per_second sqlite_1_writer_per_second "
+        "sqlite_64_writers_per_second",
+        "append_tail": "interval_append_p999_ns interval_append_max_us never_append_p999_ns never_append_max_us "
+        "interval_chunk_p999_ns interval_chunk_max_us never_chunk_p999_ns never_chunk_max_us "
+        "interval_events_per_second interval_worst_unsynced_ms",
+        "verify": "read_s_per_gib verify_log_s_per_gib verify_s_per_gib recover_log_s_per_gib recover_s_per_gib "
+        "backup_s_per_gib",
+        "follow": "visible_ns_p50 visible_ns_p99 visible_ns_max forwarded_appends_per_second "
+        "forwarded_append_many_100_events_per_second",
+    }
+    for name, listed in names.items():
+        figures = {figure: 1000.0 + number for number, figure in enumerate(listed.split())}
+        (results / f"{name}.json").write_text(json.dumps({"benchmark": name, **HEAD, "figures": figures}))
+    assert plot("--root", copy, "--results", results).returncode == 0
+    page = (copy / "docs/durability.md").read_text()
+    for said in (
+        "1001 us, 1004.00 times `pwrite` and `fdatasync` (1000 us)",
+        "1.0 us and 1,001 us; without syncs 1.0 us and 1,003 us",
+        "1003.00 s for the log alone, 1004.00 s with all projections",
+        "median 1 us, 99th percentile 1 us, longest 1 us",
+    ):
+        assert said in page, said
 
 
 def test_the_ladder_is_shown_as_it_was_climbed(results, copy):

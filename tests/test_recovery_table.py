@@ -16,6 +16,7 @@ import pytest
 from support.sharing import wait_until
 from wal_kit import append, append_batch, contents
 
+from primecore import checking, copies, finder, salvaging
 from primecore._crc32c import crc32c
 from primecore.errors import CorruptLog, StorageFailure
 from primecore.log import Log
@@ -143,10 +144,11 @@ def test_damage_is_refused_and_placed(killed: Path, harm: Callable[[Path], tuple
     after = {file: file.read_bytes() for file in killed.rglob("*") if file.is_file() and file.name != "LOCK"}
     assert after == before
     with open_log(killed, read_only=True) as reader:
-        # Of the open end a reader does not judge: an owner may be writing there at this moment.
         assert len(contents(reader)) == position - 1
-        assert reader.recovery.damaged or harm is below_a_promise
-        assert (reader.recovery.file, reader.recovery.offset) == (str(path), offset)
+        assert reader.recovery.damaged
+        assert (reader.recovery.file, reader.recovery.offset, reader.recovery.position) == (str(path), offset, position)
+        for word in (*said, "the log is damaged", "prime verify", "prime repair --salvage"):
+            assert word in reader.recovery.message, reader.recovery.message
 
 
 def test_zeros_where_a_promise_reaches_are_damage(killed: Path):
@@ -160,6 +162,101 @@ def test_zeros_where_a_promise_reaches_are_damage(killed: Path):
     with pytest.raises(CorruptLog, match=f"position {EVENTS + 2} were on stable storage") as caught:
         open_log(killed)
     assert (caught.value.path, caught.value.offset, caught.value.position) == (str(path), last, EVENTS + 2)
+
+
+def zeroed(path: Path, number: int) -> int:
+    """Zeros over one record of a segment, as a lost sector leaves them; gives its offset."""
+    data = bytearray(path.read_bytes())
+    offset, end = records(data)[number : number + 2]
+    data[offset:end] = bytes(end - offset)
+    path.write_bytes(data)
+    return offset
+
+
+def test_zeros_before_a_batch_that_promises_them_are_damage_to_all_who_look(killed: Path):
+    path = segments(killed)[-1]
+    offset, position = zeroed(path, 1), base(path) + 1
+    with pytest.raises(CorruptLog) as caught:
+        open_log(killed)
+    assert (caught.value.path, caught.value.offset, caught.value.position) == (str(path), offset, position)
+    with open_log(killed, read_only=True) as reader:
+        assert reader.recovery.damaged and reader.recovery.offset == offset
+        assert len(contents(reader)) == position - 1
+    with pytest.raises(CorruptLog):
+        copies.backup(RealStorage(), str(killed), str(killed) + ".backup", until=None)
+    found = [it for it in checking.check_store(RealStorage(), str(killed)).findings if it.severity == "damage"]
+    assert [(it.code, it.file, it.offset, it.position) for it in found] == [("record", str(path), offset, position)]
+
+
+@pytest.mark.parametrize("which", [1, -1])
+def test_what_stands_behind_zeros_is_salvaged_at_its_place(killed: Path, which: int):
+    path = segments(killed)[which]
+    lost = base(path) + 1
+    with open_log(killed, read_only=True) as reader:
+        before = contents(reader)
+    zeroed(path, 1)
+    target = killed.parent / "saved"
+    report = salvaging.salvage(RealStorage(), str(killed), str(target))
+    assert [(it.first_position, it.last_position) for it in report.lost_ranges] == [(lost, lost)]
+    with open_log(target) as log:
+        after = contents(log)
+    assert len(after) == len(before)
+    assert [a for n, a in enumerate(after, 1) if n != lost] == [b for n, b in enumerate(before, 1) if n != lost]
+
+
+@pytest.fixture
+def early(tmp_path) -> tuple[Path, Path, bytes, int]:
+    """A store when its owner had written one event, its segment, what that holds later, and where the second begins.
+
+    Later a batch promises the five events before it.
+    """
+    with open_log(tmp_path / "live") as log:
+        append(log, note(0))
+        log.flush()
+        shutil.copytree(tmp_path / "live", tmp_path / "s")
+        for number in range(1, 5):
+            append(log, note(number))
+        log.flush()
+        append_batch(log, [note(5), note(6)])
+        (live,) = segments(tmp_path / "live")
+        data = live.read_bytes()
+    (path,) = segments(tmp_path / "s")
+    return tmp_path / "s", path, data, records(data)[1]
+
+
+def write_from(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data[offset:])
+
+
+def test_a_reader_that_follows_is_told_of_damage_before_a_promise(early):
+    """It was opened when all that was there held, and meets the damage on its way: it says so at every look."""
+    store, path, data, begin = early
+    with open_log(store, read_only=True) as reader:
+        assert reader.recovery is None and reader.wal.last_position == 1
+        changed = bytearray(data)
+        changed[begin + 90] ^= 4
+        write_from(path, begin, changed)
+        for _ in range(2):
+            with pytest.raises(CorruptLog, match="up to position 5 were on stable storage") as caught:
+                reader.refresh()
+            assert (caught.value.path, caught.value.offset, caught.value.position) == (str(path), begin, 2)
+        assert reader.wal.last_position == 1 and len(contents(reader)) == 1
+
+
+def test_a_reader_does_not_take_for_damage_what_an_owner_writes_on(early, monkeypatch):
+    """Between a walk and the look for promises behind it the owner may write on, and promise what is there by then."""
+    store, path, data, begin = early
+    real = finder.Finder._look_behind
+
+    def late(self, ending):
+        write_from(path, begin, data)
+        return real(self, ending)
+
+    monkeypatch.setattr(finder.Finder, "_look_behind", late)
+    with open_log(store, read_only=True) as reader:
+        assert reader.recovery is None and len(contents(reader)) == 7
 
 
 @pytest.mark.parametrize("number", [0, 2, -1])

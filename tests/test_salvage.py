@@ -203,6 +203,25 @@ def test_a_lost_commit_does_not_cost_its_batch():
     assert salvage(disk, "/again").position == 6
 
 
+def test_a_batch_that_ends_in_zeros_is_no_loop():
+    """The walk comes to zeros, with no fault, within a batch: what it looks for next stands behind that batch."""
+    disk, rng, counts = MemoryStorage(), random.Random(0), {}
+    with Log.open("/s", storage=disk, segment_sizes=TINY) as log:
+        append(log, numbered(rng, counts))
+        append_batch(log, [numbered(rng, counts) for _ in range(4)])
+        commit = log.wal.segment_list[0].tail - 80
+        append(log, numbered(rng, counts))
+        end = log.wal.segment_list[0].tail
+    model = events(disk)
+    path = f"/s/wal/{1:020d}.wal"
+    disk.patch(path, commit, bytes(80))
+    report = salvage(disk)
+    assert check(disk, model, report) == []
+    disk.patch(path, commit, bytes(end - commit))
+    report = salvage(disk, "/again")
+    assert (report.position, report.events, sum(it.intact for it in report.lost_ranges)) == (6, 1, 4)
+
+
 def test_intact_events_of_a_lost_batch_are_kept_aside(tmp_path: Path):
     with primecore.open(tmp_path / "s") as prime:
         prime.append_many([{"event_type": "t", "entity_id": f"e{n}", "payload": {"n": n}} for n in range(5)])

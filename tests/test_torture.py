@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from support.children import child_environment
-from torture import crowd, faults, flips, fuzz, kills, memory, metamorphic, processes, simulation
+from torture import chores, crowd, faults, flips, fuzz, kills, memory, metamorphic, processes, simulation
 from torture.__main__ import RUNGS
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="this system is not Linux")
@@ -59,6 +59,11 @@ def test_each_operation_fails_in_memory(seed):
 @pytest.mark.parametrize("backend", ["mapping", "pwrite"])
 def test_each_operation_fails_on_a_disk(tmp_path, backend):
     assert faults.on_disk(0, tmp_path, backend, step=13) > 10
+
+
+@pytest.mark.parametrize("seed", [2, 4, None])
+def test_whole_stores_whose_chores_fail(seed):
+    assert chores.run(a_seed() if seed is None else seed)
 
 
 @pytest.mark.parametrize("closed", [False, True])

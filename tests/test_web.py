@@ -243,6 +243,118 @@ def test_a_hub_is_drawn_in_part_and_says_so(browser: Any) -> None:
             expect(page.locator("#panel ul.edges button")).to_have_count(200)
 
 
+NAMES = """() => {
+  const boxes = (found) => [...document.querySelectorAll(found)].map((it) => {
+    const { left, top, right, bottom } = it.getBoundingClientRect();
+    return { who: it.closest(".node").dataset.id, left, top, right, bottom };
+  });
+  return { names: boxes(".node:not(.mute) .label"), discs: boxes(".node .disc") };
+}"""
+
+
+def covered(page: Any) -> list[tuple[str, str]]:
+    """Names that lie on a disc or on another name, as drawn."""
+    found = page.evaluate(NAMES)
+    assert len(found["names"]) > 3
+    wrong = []
+    for at, name in enumerate(found["names"]):
+        for other in found["names"][at + 1 :] + [it for it in found["discs"] if it["who"] != name["who"]]:
+            wide = min(name["right"], other["right"]) - max(name["left"], other["left"])
+            high = min(name["bottom"], other["bottom"]) - max(name["top"], other["top"])
+            if wide > 2 and high > 4:  # the box of a line of text is higher than its letters
+                wrong.append((name["who"], other["who"]))
+    return wrong
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, {"width": 390, "height": 844}])
+def test_names_can_be_read(browser: Any, viewport: dict[str, int]) -> None:
+    """Of a crowd of nodes with long names: no name lies on another or on a disc, or out of sight."""
+    with primecore.open(":memory:") as prime:
+        nodes = [prime.add_node("t", {"name": f"Number {at} of a crowd"}, id=str(at)) for at in range(50)]
+        for at, one in enumerate(nodes[1:]):
+            prime.add_edge(nodes[at // 7], one, "leads_to")
+        with serving(prime) as served, opened(browser, f"{served.url}/#id={nodes[0]}") as page:
+            page.set_viewport_size(viewport)
+            ready(page)
+            page.wait_for_timeout(200)
+            assert not covered(page)
+            inside = page.evaluate("() => document.querySelector('#graph').getBoundingClientRect().toJSON()")
+            names = page.evaluate(NAMES)["names"]
+            assert all(inside["left"] <= it["left"] and it["right"] <= inside["right"] for it in names)
+            page.keyboard.press("Escape")
+            ready(page)
+            assert not covered(page)
+
+
+CONTRAST = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = ([r, g, b, a], [R, G, B]) => [r * a + R * (1 - a), g * a + G * (1 - a), b * a + B * (1 - a), 1];
+  const light = (color) => color.slice(0, 3).map((it) => it / 255)
+    .map((it) => (it <= 0.04045 ? it / 12.92 : ((it + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, it, at) => sum + it * [0.2126, 0.7152, 0.0722][at], 0);
+  const found = [];
+  const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (words.nextNode()) {
+    const element = words.currentNode.parentElement;
+    const style = getComputedStyle(element);
+    const shown = element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+    if (!words.currentNode.data.trim() || !shown) continue;
+    if (element.closest(":disabled, option, .mute, .more[aria-hidden], script")) continue;
+    let [ground, opacity] = [null, 1];
+    const behind = [];
+    for (let at = element; at; at = at.parentElement) {
+      opacity *= Number(getComputedStyle(at).opacity);
+      behind.push(rgba(getComputedStyle(at).backgroundColor));
+    }
+    ground = behind.reverse().reduce((below, color) => over(color, below), rgba("white"));
+    const ink = rgba(element instanceof SVGElement ? style.fill : style.color);
+    ink[3] *= opacity;
+    const [a, b] = [light(over(ink, ground)), light(ground)].sort((x, y) => y - x);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    found.push({ text: words.currentNode.data.slice(0, 40), ratio: (a + 0.05) / (b + 0.05), least: large ? 3 : 4.5 });
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_words_stand_out_from_their_ground(browser: Any, team: Served, scheme: str) -> None:
+    """WCAG 2.2, 1.4.3 (AA): 4.5 to 1, for large words 3 to 1."""
+
+    def look(page: Any, least: int) -> None:
+        found = page.evaluate(CONTRAST)
+        assert len(found) >= least, found
+        pale = [it for it in found if it["ratio"] < it["least"]]
+        assert not pale, pale
+
+    with opened(browser, team.url, color_scheme=scheme) as page:
+        ready(page)
+        look(page, 40)
+        node(page, AUTH).click()
+        for tab in ("Properties", "Edges", "History", "Why"):
+            page.get_by_role("tab", name=tab).click()
+            expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+            look(page, 20)
+        slide(page, 14)
+        look(page, 20)
+        page.keyboard.press("/")
+        page.keyboard.type("a")
+        page.wait_for_selector("#hits [role=option]")
+        look(page, 20)
+        page.keyboard.press("Escape")
+        page.locator("#graph").focus()
+        page.keyboard.press("?")
+        look(page, 10)
+
+
 def test_nothing_stored_becomes_markup(browser: Any) -> None:
     evil = '<img src=x onerror="document.title=\'owned\'">'
     with primecore.open(":memory:") as prime:

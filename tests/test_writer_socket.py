@@ -48,10 +48,42 @@ def test_a_dead_owners_socket_is_replaced(tmp_path):
         assert prime.append("x", "x").position == 1
 
 
+def test_a_socket_that_somebody_removed_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "LOOK_SECONDS", 0.05)
+    path = tmp_path / "s"
+    with primecore.open(path) as prime:
+        for n in range(3):
+            wait_until((path / "writer.sock").exists)
+            (path / "writer.sock").unlink()
+            wait_until((path / "writer.sock").exists)
+            with primecore.open(path, via_owner=True) as other:
+                assert other.append("x", "x").position == prime.position == n + 1
+    assert not (path / "writer.sock").exists()
+
+
+def test_a_socket_that_cannot_be_made_at_first_is_made_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "LOOK_SECONDS", 0.05)
+    real, tries = owner.Listener._bind, []
+
+    def failing(self):
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError("out of descriptors")
+        return real(self)
+
+    monkeypatch.setattr(owner.Listener, "_bind", failing)
+    with primecore.open(tmp_path / "s"):
+        wait_until((tmp_path / "s" / "writer.sock").exists)
+        with primecore.open(tmp_path / "s", via_owner=True) as other:
+            assert other.append("x", "x").position == 1
+    assert len(tries) == 3
+
+
 def test_nothing_listens_for_a_store_that_nobody_else_can_reach(tmp_path):
     def listening():
         return [thread.name for thread in threading.enumerate() if thread.name.startswith("prime-owner")]
 
+    wait_until(lambda: not listening())  # those of other tests
     with primecore.open(":memory:"):
         assert not listening()
     primecore.open(tmp_path / "s").close()

@@ -118,7 +118,7 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def weighed(samples: list[dict[str, Any]], embedder: str) -> dict[str, Any]:
-    """The share of vectors that does best on the first half of the dialogues, and all arms with it on the other half."""
+    """The share of vectors that does best on one half of the dialogues, and all arms with it on the other half."""
     half = len(samples) // 2
     grid = {str(share): {"vector": share, "words": 1 - share} for share in SHARES}
     tried = measure(samples[:half], embedder, grid)

@@ -8,9 +8,9 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import Settings, open_store, option
+from primecore.cli.options import Settings, as_of, at_option, open_store, option
 
-EXAMPLES = ["prime events --limit 3", "prime events --entity node:person:alice --json"]
+EXAMPLES = ["prime events --limit 3", "prime events --entity node:person:alice --json", "prime events --at 3"]
 
 
 @click.command("events", cls=PrimeCommand, examples=EXAMPLES)
@@ -19,13 +19,16 @@ EXAMPLES = ["prime events --limit 3", "prime events --entity node:person:alice -
 @option("events", "event_type", "--type")
 @option("events", "entity_id", "--entity")
 @option("events", "limit")
+@at_option
 @click.pass_obj
-def command(settings: Settings, /, **which: Any) -> None:
+def command(settings: Settings, /, when: int | str | None, **which: Any) -> None:
     """Show the log, oldest first.
 
-    With --json each line is an envelope that `prime ingest` takes back.
+    With --json each line is an envelope that `prime ingest` takes back. With --at TIME, events that are not later,
+    wherever in the log they stand.
     """
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
-        render.stream(settings, prime.events(**which), shapes.event, shapes.EVENT_COLUMNS, shapes.event_row)
+        found = as_of(prime, when).events(**which)
+        render.stream(settings, found, shapes.event, shapes.EVENT_COLUMNS, shapes.event_row)

@@ -21,7 +21,9 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
 
 def rfc3339(moment: datetime) -> str:
     """A point in time as `2026-11-22T17:53:00.123456Z`."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def dumps(value: Any) -> bytes:

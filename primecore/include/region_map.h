@@ -24,6 +24,11 @@
  * Sets *mapping, *mapping_bytes, and *reserve to what the aligned base has behind it. NULL when nothing can be had. */
 static inline char *region_map(size_t *reserve, void **mapping, size_t *mapping_bytes)
 {
+#if defined(__SANITIZE_THREAD__)
+    *reserve >>= 6; /* it leaves a program 1.5 TiB of addresses, which one store would take whole */
+    if (*reserve < REGION_LEAST_BYTES)
+        *reserve = REGION_LEAST_BYTES;
+#endif
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         while (*reserve > REGION_LEAST_BYTES && *reserve > limit.rlim_cur / REGION_SHARE)

@@ -6,7 +6,7 @@ events up to then leave it live and no deletion of an end came behind its creati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from primecore import _past, codec
@@ -29,6 +29,7 @@ class PastReader:
         self._reader = reader
         self._graph = reader.graph
         self._read = events.read
+        self._told = events.told
         self.point = point
         self.valid_at = valid_at
         self._valid_us = None if valid_at is None else codec.encode_time(valid_at)
@@ -36,6 +37,9 @@ class PastReader:
         self._position = point.position
         self._simple = self._shows is None and valid_at is None
         self._deletions: dict[str, list[int]] = {}
+
+    def _told_of(self, entity_id: str) -> Callable[[int], Event]:
+        return lambda position: self._told(position, entity_id)
 
     # Nodes.
 
@@ -47,7 +51,7 @@ class PastReader:
                 return found
         else:
             found = _past.chain(self._reader, node_id, self.point.until)
-        return node_of(node_events(self._read, found, self._shows))
+        return node_of(node_events(self._told_of(node_id), found, self._shows))
 
     def own_events(self, entity_id: str) -> list[Event]:
         """The events of an entity up to the point, oldest first."""
@@ -65,7 +69,7 @@ class PastReader:
     def edge(self, edge_id: str) -> Edge | None:
         """The edge of this id, if it was live (and valid)."""
         positions = _past.chain(self._reader, edge_id, self.point.until)
-        events = edge_events(self._read, positions, self._shows)
+        events = edge_events(self._told_of(edge_id), positions, self._shows)
         edge = edge_of(events)
         if edge is None or not self.is_valid(edge):
             return None
@@ -87,7 +91,7 @@ class PastReader:
             # What followed a deletion or another creation that the view does not show speaks of this life.
             positions = _past.later_chain(self._reader, number, self.point.until)
             positions.append(_past.edge_facts(self._reader, number)[4])
-        found = edge_of(edge_events(self._read, positions, self._shows))
+        found = edge_of(edge_events(self._told_of(self._graph.edge_id(number)), positions, self._shows))
         if found is None:
             raise PrimeError(f"edge number {number} has no creation in the log", hint="run prime replay --verify")
         return found

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from primecore import transfer
 from primecore.errors import InvalidArgument
-from primecore.ingest import Progress, Readable
+from primecore.ingest import Progress, Readable, Writable
 from primecore.model import Diff, Event, ExportReport, IngestReport, Provenance, Stats, TimelineEntry
 from primecore.past.changes import Timeline, diff
 from primecore.past.point import Point, When, point_at
@@ -17,7 +16,6 @@ from primecore.past.reader import PastReader
 from primecore.past.subscription import Subscription
 from primecore.past.view import View
 from primecore.projections.vectors import VectorIndex
-from primecore.transfer import Writable
 from primecore.writes import Time, Writes, check_count
 
 
@@ -146,6 +144,8 @@ class PastVerbs(Writes):
         >>> prime.export(io.BytesIO()).events
         4
         """
+        from primecore import transfer
+
         self._engine.check()
         return transfer.export(self._engine, target, progress)
 
@@ -170,6 +170,8 @@ class PastVerbs(Writes):
         >>> prime.import_from(io.BytesIO(lines)).appended, prime.node("node:person:Zoe").properties["observations"]
         (1, ['likes tea'])
         """
+        from primecore import transfer
+
         self._engine.check()
         return transfer.Import(self, self._engine, on_error, progress).run(source, format, name)
 

@@ -3,6 +3,9 @@
 Hierarchical navigable small worlds (Malkov and Yashunin, 2016), by usearch, in bfloat16. It lags behind the fold and
 never forgets by itself: whoever asks it adds what arrived since, and leaves out what is gone. Once half of it is gone a
 new one is built beside it.
+
+Checkpoints carry it: an index read from one is brought up to date before it is asked. What a key names (a row, and the
+position that stored it) is the same in every life of a log, so an index of any age only lacks some vectors.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Any
 
 from primecore import _stored
 from primecore._graph import Graph
+from primecore._image import Draft, Image
 from primecore._knn import Look
 
 CONNECTIVITY = 16
@@ -23,8 +27,35 @@ FORGET = 4096  # arrivals taken in before they are dropped from the list
 IDLE_SECONDS = 0.02
 PATIENCE_SECONDS = 0.005  # what a query waits for the index before it scans instead
 MAX_WANTED = 256  # over that a scan is as fast and is exact
+LOAD_SECONDS = 0.25  # a process that is gone by then has no use for what reading an index costs
+SECTION = "vectors.hnsw"
 
 Found = list[tuple[float, int]]
+
+
+class Saved:
+    """An index as a checkpoint holds it: its keys, then what usearch writes. `note` says what it is of."""
+
+    def __init__(self, note: dict[str, Any], data: bytes | Image) -> None:
+        self.note = note
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        """Vectors in it."""
+        return int(self.note["size"])
+
+    def add_to(self, draft: Draft) -> None:
+        """Put it into a checkpoint."""
+        if isinstance(self._data, bytes):
+            draft.add_bytes(SECTION, self._data)
+        else:
+            draft.add_again(self._data, SECTION)
+        draft.notes[SECTION] = self.note
+
+    def read(self) -> bytes:
+        """Its bytes."""
+        return self._data if isinstance(self._data, bytes) else self._data.get(SECTION)
 
 
 class Index:
@@ -45,7 +76,48 @@ class Index:
         self.dimensions = dimensions
         self.definition = definition  # of the space whose vectors it holds
         self.arrivals = arrivals  # noted ones that it has taken in
-        self.size = 0
+        self.keys = bytearray()  # all that were taken in, as uint64
+
+    @property
+    def size(self) -> int:
+        """Vectors in it, those that are gone by now included."""
+        return len(self.keys) // 8
+
+    def _note(self) -> dict[str, Any]:
+        from usearch import __version__
+
+        return {
+            "definition": self.definition,
+            "dimensions": self.dimensions,
+            "connectivity": CONNECTIVITY,
+            "writer": f"usearch {__version__}",
+            "size": self.size,
+        }
+
+    def save(self) -> Saved:
+        """What a checkpoint is to hold of it. Keeps the GIL for as long as copying it takes."""
+        return Saved(self._note(), b"".join((self.keys, self.graph.save())))
+
+    def load(self, saved: Saved) -> bool:
+        """Take over what save() gave, into an empty one; False, and nothing is taken, where it is not of this kind."""
+        if saved.note != self._note() | {"size": saved.size}:
+            return False
+        data = memoryview(saved.read())
+        keys = data[: 8 * saved.size]
+        self.graph.load(data[len(keys) :])
+        if len(self.graph) != saved.size:
+            raise ValueError(f"an index has {len(self.graph)} vectors instead of {saved.size}")
+        self.keys += keys
+        return True
+
+    def lacks(self, births: bytes) -> list[int]:
+        """The rows of which the vector that was born at `births` (uint32 by row, 0: none lives) is not in it."""
+        import numpy
+
+        born = numpy.frombuffer(births, "u4").astype("u8")
+        wanted = born << 32 | numpy.arange(len(born), dtype="u8")
+        held = numpy.isin(wanted, numpy.frombuffer(bytes(self.keys), "u8"))
+        return numpy.flatnonzero((born != 0) & ~held).tolist()
 
     def add(self, keys: bytes, numbers: bytes) -> None:
         """Takes in vectors: uint64 keys, float32 numbers of length one."""
@@ -54,7 +126,7 @@ class Index:
         if keys:
             rows = numpy.frombuffer(numbers, "f4").reshape(-1, self.dimensions)
             self.graph.add(numpy.frombuffer(keys, "u8"), rows, threads=1)
-            self.size += len(rows)
+            self.keys += keys
 
     def nearest(self, numbers: Any, wanted: int) -> Any:
         """Keys of the nearest, about."""
@@ -78,6 +150,8 @@ class Follower:
         self._stopped = False
         self._index: Index | None = None  # what queries ask; None while there is none
         self._read_bytes = 0.0  # by a scan of all, lately
+        self.saved: Saved | None = None  # the latest one that a checkpoint holds, or will hold
+        self._unread = False
         self.error: BaseException | None = None
 
     @property
@@ -94,6 +168,22 @@ class Follower:
                 return True
             return self._serves() and self._index is not None and self._index.arrivals >= self._vectors.arrival_count
 
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether a checkpoint would spare the next opening at least half of the building."""
+        return self._serves() and self.size > 2 * (self.saved.size if self.saved is not None else 0)
+
+    def offer(self, saved: Saved) -> None:
+        """Begin with an index that a checkpoint holds, once there is need of one."""
+        self.saved = saved
+        self._unread = True
+
+    def save(self) -> None:
+        """Keep the index as it is now for the next checkpoint. Everybody waits for as long as copying it takes."""
+        with self._lock:
+            if self._index is not None and self._serves():
+                self.saved = self._index.save()
+
     def _serves(self) -> bool:
         return self._index is not None and self._index.definition == self._vectors.definitions
 
@@ -105,7 +195,7 @@ class Follower:
         space = self._vectors.current
         if space is None or self._vectors.shown_count < self._least:
             return False
-        return self._read_bytes > self._least * space.stride4
+        return self._unread or self._read_bytes > self._least * space.stride4
 
     def nudge(self) -> None:
         """Begins to build where scans have become long. Costs next to nothing otherwise."""
@@ -176,19 +266,40 @@ class Follower:
         space, definition = self._vectors.current, self._vectors.definitions
         if space is None or self._vectors.shown_count < self._least:
             return
-        snapshot, arrivals = self._vectors.snapshot()
-        births = memoryview(snapshot).cast("I")
-        index = Index(space.dimensions, definition, arrivals)
-        for first in range(0, len(births), SLICE):
+        index = self._begin(space.dimensions, definition)
+        snapshot, index.arrivals = self._vectors.snapshot()
+        births, lacking = memoryview(snapshot).cast("I"), index.lacks(snapshot)
+        if index.size > 2 * sum(map(bool, births)):
+            index, lacking = Index(space.dimensions, definition, index.arrivals), [*range(len(births))]
+        for first in range(0, len(lacking), SLICE):
             if self._stopped or self._vectors.definitions != definition:
                 return
-            rows = list(range(first, min(first + SLICE, len(births))))
+            rows = lacking[first : first + SLICE]
             index.add(*_stored.normalised(self._graph, rows, [births[row] for row in rows]))
         while self._feed(index, until=10 * SLICE) and not self._stopped:
             pass
         with self._lock:
             if self._vectors.definitions == definition:
                 self._index = index
+
+    def _begin(self, dimensions: int, definition: int) -> Index:
+        """An empty index, or the one that a checkpoint held."""
+        index = Index(dimensions, definition, 0)
+        if self.saved is None or not self._unread:
+            return index
+        self._unread = False
+        with self._wake:
+            if not self._stopped:
+                self._wake.wait(LOAD_SECONDS)
+        if self._stopped:
+            return index
+        try:
+            index.load(self.saved)
+        except Exception:
+            # Of what broke off in the middle nothing is used. The library says what it will of bytes it does not like.
+            self.saved = None
+            return Index(dimensions, definition, 0)
+        return index
 
     def _feed(self, index: Index, until: int = 0) -> bool:
         """Takes in a slice of what arrived, while more than `until` wait; whether there was any."""

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from primecore import _digest, _jsontree, _stored, codec
 from primecore._graph import Graph
+from primecore._image import Draft, Image
 from primecore._knn import Look
 from primecore.codec import loads
 from primecore.errors import InvalidArgument
 from primecore.model import Hit, ParkedProjection
 from primecore.projections.base import AtOnce
-from primecore.projections.hnsw import Follower
+from primecore.projections.hnsw import SECTION, Follower, Saved
 
 LOOK_AGAIN = 4  # how many times more rows are asked for, while a filter on JSON leaves too few
 
@@ -151,6 +152,24 @@ class VectorIndex(AtOnce):
         space = self._vectors.current
         rows, texts = (0, 0) if space is None else space.memory_bytes
         return {"vectors": rows, "vector_texts": texts}
+
+    def keep_index(self) -> None:
+        """Let the next checkpoint hold the index of a large space as it is now.
+
+        Nobody else gets far for as long as copying it takes.
+        """
+        self.follower.save()
+
+    def dump_index(self, draft: Draft) -> None:
+        """Add the index that was kept last to a checkpoint, or what the former one held."""
+        saved = self.follower.saved
+        if saved is not None and saved.note["definition"] == self.definitions:
+            saved.add_to(draft)
+
+    def load_index(self, image: Image) -> None:
+        """Find the index that a checkpoint holds; it is read when one is needed."""
+        if SECTION in image.notes:
+            self.follower.offer(Saved(image.note(SECTION), image))
 
     def close(self) -> None:
         """Ends the thread that feeds the index."""

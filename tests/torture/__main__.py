@@ -20,7 +20,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from torture import crowd, faults, flips, fuzz, kills, memory, metamorphic, owners, processes, simulation
+from torture import (
+    chores,
+    crowd,
+    faults,
+    flips,
+    fuzz,
+    kills,
+    memory,
+    metamorphic,
+    owners,
+    processes,
+    servers,
+    simulation,
+)
 from torture.processes import NotAllowed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +66,7 @@ RUNGS = {
     "faults": Rung(1, "failed operations", lambda seed, _: faults.in_memory(seed)),
     "faults-mapping": Rung(0.5, "failed operations", lambda seed, folder: faults.on_disk(seed, folder, "mapping", 5)),
     "faults-pwrite": Rung(0.5, "failed operations", lambda seed, folder: faults.on_disk(seed, folder, "pwrite", 11)),
+    "chores": Rung(1, "operations, many of them failing", lambda seed, _: chores.run(seed)),
     "flips": Rung(0.5, "bytes", flip),
     "metamorphic": Rung(0.5, "variants", metamorphic.run),
     "fuzz-segments": Rung(1, "inputs", lambda seed, _: fuzz.run("segments", seed, 500)),
@@ -60,6 +74,7 @@ RUNGS = {
     "memory": Rung(0.5, "failures", run_out),
     "crowd": Rung(1, "events", crowd.run),
     "owners": Rung(1, "kills", owners.run),
+    "servers": Rung(1, "kills", servers.run),
     "kills": Rung(6, "kills", kills.run),
     "kills-at-calls": Rung(3, "kills", kills.points),
     "failing-syncs": Rung(0.5, "runs", fail_sync),

@@ -143,6 +143,8 @@ class App:
                 log.exception("an answer broke off")
                 raise
             reply = _refuse(error)
+        finally:
+            scope.pop("prime.gone", None)  # it knows the connection, which knows the scope
         status = sent.status
         if reply is not None:
             status = reply.status
@@ -218,7 +220,7 @@ class App:
             elif is_quick(operation, named):
                 body = ask(self.core.prime, operation, named, limits.HTTP_PAGE)
             else:
-                return await self.jobs.read(
+                return await request.read(
                     lambda: json_reply(ask(self.core.prime, operation, named, limits.HTTP_PAGE), status)
                 )
             return json_reply(body, status)

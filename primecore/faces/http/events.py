@@ -123,7 +123,7 @@ class Events:
             return None
         operation = OPERATIONS["events"]
         given = _fields(request, inputs(operation))
-        return await self._core.jobs.read(lambda: json_reply(ask(self._core.prime, operation, given, limits.HTTP_PAGE)))
+        return await request.read(lambda: json_reply(ask(self._core.prime, operation, given, limits.HTTP_PAGE)))
 
     async def _send_lines(self, request: Request) -> None:
         """All that is asked for, a page at a time, as fast as the client reads it: of any length in little memory."""
@@ -131,24 +131,25 @@ class Events:
         left = given.pop("limit", limits.MAX_INTEGER)
         source = past(self._core.prime, given.pop("at")) if "at" in given else self._core.prime
         given["until"] = min(given.get("until", limits.MAX_INTEGER), source.position)
-        lines = await self._core.jobs.read(self.page, {**given, "limit": min(PAGE, left)})
+        text, count, last = await request.read(self._page, {**given, "limit": min(PAGE, left)})
         kind = (b"content-type", b"application/x-ndjson")
         headers = [kind, (b"cache-control", b"no-store"), NO_CONTENT_POLICY, *SECURITY]
         await request.send({"type": "http.response.start", "status": 200, "headers": headers})
         head = request.scope["method"] == "HEAD"
-        while lines and not head and not self._core.stopping:
-            text = b"".join(values.dumps(event) + b"\n" for event in lines)
+        # Sending to a client that has gone is no error; asking for the next page on its behalf is, which ends this.
+        while count and not head and not self._core.stopping:
             await request.send({"type": "http.response.body", "body": text, "more_body": True})
-            left -= len(lines)
-            if len(lines) < PAGE or left <= 0:
+            left -= count
+            if count < PAGE or left <= 0:
                 break
-            given["after"] = lines[-1].position
-            lines = await self._core.jobs.read(self.page, {**given, "limit": min(PAGE, left)})
+            given["after"] = last
+            text, count, last = await request.read(self._page, {**given, "limit": min(PAGE, left)})
         await request.send({"type": "http.response.body", "body": b""})
 
-    def page(self, given: dict[str, Any]) -> list[Event]:
-        """The next events."""
-        return list(islice(self._core.prime.events(**given), given["limit"]))
+    def _page(self, given: dict[str, Any]) -> tuple[bytes, int, int]:
+        """The next events as lines, how many they are, and the position of the last."""
+        found: list[Event] = list(islice(self._core.prime.events(**given), given["limit"]))
+        return b"".join(values.dumps(event) + b"\n" for event in found), len(found), found[-1].position if found else 0
 
 
 def _fields(request: Request, known: Iterable[Field], most: dict[str, int] | None = None) -> dict[str, Any]:

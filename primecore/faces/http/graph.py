@@ -42,7 +42,7 @@ class Graph:
             if name not in known:
                 raise Refusal("invalid_argument", f"{name}: no such field", f"it takes {', '.join(known)}")
             asked[name] = check(known[name], from_text(known[name], texts))
-        return await self._core.jobs.read(lambda: json_reply(self._look(**asked)))
+        return await request.read(lambda: json_reply(self._look(**asked)))
 
     def _look(
         self,

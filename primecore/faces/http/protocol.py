@@ -30,4 +30,6 @@ class Protocol(HttpToolsProtocol):
                 self.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%d\r\n\r\n%b" % (defaults, _HEAD, length, reply.body))
                 self.on_response_complete()
                 return
+        # What waits for a thread looks here whether anybody still wants it.
+        cycle.scope["prime.gone"] = lambda: cycle.disconnected
         super()._start_asgi_task(cycle, app)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from primecore.faces import values
 from primecore.faces.http.guard import Right
 from primecore.faces.http.jobs import Jobs
 from primecore.faces.http.settings import Settings
-from primecore.faces.http.wire import Body, Receive, Refusal, Reply, Scope, Send, header
+from primecore.faces.http.wire import Body, Disconnected, Receive, Refusal, Reply, Scope, Send, header
 from primecore.service import Prime
 
+T = TypeVar("T")
 KEYS = uuid.UUID("5f3f9f0e-7a0c-5cda-9d5e-2f6f2f1c7d11")  # namespace of event ids made from Idempotency-Key; frozen
 MAX_KEY = 256
 
@@ -60,6 +61,22 @@ class Request:
             raise Refusal("unsupported_media_type", f"content-type: expected application/json, found {kind[:80]}")
         text = await self.body().read()
         return values.loads(text) if text.strip() else {}
+
+    async def read(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Runs a question in a thread, if the client is still there at its turn. Raises Refusal, Disconnected."""
+        gone: Callable[[], bool] | None = self.scope.get("prime.gone")
+
+        def run() -> T:
+            if gone is not None and gone():
+                raise Disconnected
+            return function(*arguments)
+
+        return await self.core.jobs.read(run)
+
+    async def left(self) -> None:
+        """Returns when the client has gone. For those whose body is read, or not wanted."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
 
     def key(self) -> str | None:
         """The Idempotency-Key. Raises Refusal."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from primecore.faces.http.protocol import Protocol
 from primecore.faces.http.settings import Settings
 
 STOP_SECONDS = 10
+# How long a thread may keep the interpreter to itself. The loop answers in far less, and must not wait for its turn
+# behind every thread that is making a long answer, for the usual 5 ms each.
+TURN_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -98,7 +102,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(app: App, listening: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
     """Serves until a signal comes. `ready` is called before the first request is taken."""
-    with listening:
-        server = Server(app)
-        ready()
-        server.run(sockets=[listening])
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        with listening:
+            server = Server(app)
+            ready()
+            server.run(sockets=[listening])
+    finally:
+        sys.setswitchinterval(before)

@@ -74,25 +74,27 @@ class Feed:
             await request.send({"type": "http.response.body", "body": b""})
             return
         await request.send({"type": "http.response.body", "body": b"retry: 1000\n\n", "more_body": True})
-        gone = asyncio.ensure_future(_left(request))
+        gone = asyncio.ensure_future(request.left())
         try:
             while not self._core.stopping and not gone.done():
                 until = self._core.prime.position
-                found = await self._core.jobs.read(self._page, after, until, asked) if until > after else []
-                if found:
-                    after = until if len(found) < PAGE else found[-1].position
-                    text = b"".join(b"id: %d\ndata: %b\n\n" % (event.position, dumps(event)) for event in found)
+                text = b""
+                if until > after:
+                    text, after = await request.read(self._page, after, until, asked)
+                if text:
                     await request.send({"type": "http.response.body", "body": text, "more_body": True})
-                else:
-                    after = max(after, until)
+                elif after >= until:
                     await self._wait(request, after, gone)
         finally:
             gone.cancel()
         if self._core.stopping:
             await request.send({"type": "http.response.body", "body": b""})
 
-    def _page(self, after: int, until: int, asked: dict[str, Any]) -> list[Event]:
-        return list(islice(self._core.prime.events(after=after, until=until, **asked), PAGE))
+    def _page(self, after: int, until: int, asked: dict[str, Any]) -> tuple[bytes, int]:
+        """The next events as they are sent, and up to which position that is all there is."""
+        found: list[Event] = list(islice(self._core.prime.events(after=after, until=until, **asked), PAGE))
+        text = b"".join(b"id: %d\ndata: %b\n\n" % (event.position, dumps(event)) for event in found)
+        return text, until if len(found) < PAGE else found[-1].position
 
     async def _wait(self, request: Request, after: int, gone: asyncio.Future[None]) -> None:
         """Until the store has moved on, the client has left, or it is time for a sign of life."""
@@ -121,9 +123,3 @@ class Feed:
                 position = now
                 self._moved.set()
                 self._moved = asyncio.Event()
-
-
-async def _left(request: Request) -> None:
-    """Returns when the client has gone."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -76,7 +76,7 @@ class Face:
         arguments = params.arguments or {}
         try:
             if tool is None and params.name in self._by_hand:
-                return _result(await self._thread(self._by_hand[params.name], arguments), recalled=True)
+                return _result(values.dumps(await self._thread(self._by_hand[params.name], arguments)), recalled=True)
             if tool is None:
                 raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
             if tool.operation.writes and _may_only_read(context):
@@ -87,18 +87,18 @@ class Face:
                 asked = check(MAX_TOKENS, given.pop(MAX_TOKENS.name, limits.MCP_TOKENS))
                 budget = min(max(asked, 100), limits.MAX_TOKENS)
             if is_quick(tool.operation, given):
-                body = self._ask(tool, given, budget)
+                answer = self._ask(tool, given, budget)
             else:
-                body = await self._thread(self._ask, tool, given, budget)
-            return _result(body, recalled=tool.reads)
+                answer = await self._thread(self._ask, tool, given, budget)
+            return _result(answer, recalled=tool.reads)
         except PrimeError as error:
             return _failure(error.code, error.message, error.hint)
         except TimeoutError:
             return _failure("timed_out", "no answer in time", "ask for less")
 
-    def _ask(self, tool: Tool, given: dict[str, Any], budget: int) -> Any:
+    def _ask(self, tool: Tool, given: dict[str, Any], budget: int) -> bytes:
         body = ask(self.prime, tool.operation, given, limits.MCP_PAGE)
-        return texts.fit(body, budget) if tool.reads else body
+        return texts.fit(body, budget) if tool.reads else values.dumps(body)
 
     def _index(self, arguments: dict[str, Any]) -> dict[str, Any]:
         unknown = set(arguments) - {"agent_id", "at"}
@@ -206,9 +206,9 @@ def _may_only_read(context: Context) -> bool:
     return request is not None and request.scope.get("prime.right", "write") != "write"
 
 
-def _result(body: Any, *, recalled: bool) -> types.CallToolResult:
+def _result(answer: bytes, *, recalled: bool) -> types.CallToolResult:
     """The answer twice: as it is for programs, and as text for a model, fenced where it holds what was stored."""
-    text = values.dumps(body).decode()
+    text = answer.decode()
     return types.CallToolResult(
         content=[types.TextContent(text=texts.fenced(text) if recalled else text)],
         structured_content=json.loads(text),

@@ -16,15 +16,15 @@ from primecore.faces.values import dumps, plain
 Json = dict[str, Any]
 
 
-def fit(body: Json | orjson.Fragment, tokens: int) -> Json | orjson.Fragment:
-    """`body` with its longest lists cut short until it takes at most `tokens`, if it can; what was cut is said.
+def fit(body: Json | orjson.Fragment, tokens: int) -> bytes:
+    """`body` as JSON, its longest lists cut short until it takes at most `tokens`, if it can; what was cut is said.
 
     A page that is cut says where to go on, as a page that was asked for would.
     """
     most = tokens * BYTES_PER_TOKEN
     text = dumps(body)
     if len(text) <= most:
-        return body
+        return text
     body = plain(body) if isinstance(body, orjson.Fragment) else dict(body)
     lists = sorted(
         (name for name, value in body.items() if isinstance(value, (list, tuple)) and value),
@@ -42,7 +42,7 @@ def fit(body: Json | orjson.Fragment, tokens: int) -> Json | orjson.Fragment:
             body[name] = kept
         if len(dumps(body)) + len(dumps(omitted)) + 40 <= most:
             break
-    return {**body, "truncated": True, "omitted": omitted}
+    return dumps({**body, "truncated": True, "omitted": omitted})
 
 
 def _prefix(items: Any, room: int) -> list[Any]:

@@ -101,19 +101,28 @@ function draw(found, stats, cut) {
     expanded: whole || state.drawn.get(node.id) > 0,
     more: cut.has(node.id),
   }));
-  graph.show(nodes, found.edges.slice(0, MOST_EDGES));
-  graph.select(state.selected);
   legend(nodes);
-  $("empty").hidden = nodes.length > 0;
-  $("empty").textContent = state.at === null ? "Nothing is remembered yet. What comes in will appear here." : "There was nothing yet.";
+  empty(nodes.length === 0);
   const told = [];
   if (state.overview && stats.nodes > nodes.length) told.push(`${number(nodes.length)} of ${number(stats.nodes)} nodes are drawn. Search for others.`);
   for (const id of cut) {
-    if (id === state.selected) told.push(`${nodes.find((node) => node.id === id)?.label ?? bare(id)} has more neighbours than are drawn. Enter draws more; Edges lists all.`);
+    if (id === state.selected) told.push(`${nodes.find((node) => node.id === id)?.label ?? bare(id)} has more neighbours than are drawn. Click it for more, or press Enter; Edges lists all.`);
   }
   if (state.drawn.size >= MOST_NODES) told.push(`${MOST_NODES} nodes is the most that is drawn; Esc clears.`);
   if (found.edges.length > MOST_EDGES) told.push(`${MOST_EDGES} of ${number(found.edges.length)} edges are drawn.`);
   say(told.join(" "));
+  graph.show(nodes, found.edges.slice(0, MOST_EDGES));
+  graph.select(state.selected);
+}
+
+/** What stands in place of the graph where there is none, and how to begin. */
+function empty(shown) {
+  $("empty").hidden = !shown;
+  if (!shown) return;
+  if (state.at !== null) return $("empty").replaceChildren(el("b", {}, "There was nothing yet"), el("span", {}, "Move the slider on to see how it began."));
+  const command = `curl ${location.origin}/api/v1/prime/nodes \\\n  --json '{"type": "person", "properties": {"name": "Alice"}}'`;
+  $("empty").replaceChildren(el("img", { src: "icon.svg", alt: "", width: 44, height: 44 }), el("b", {}, "Nothing is remembered yet"),
+    el("span", {}, "What comes in will appear here, as it comes. For a start:"), el("code", {}, command));
 }
 
 function legend(nodes) {
@@ -126,6 +135,7 @@ function legend(nodes) {
 function say(text, wrong = false) {
   if ($("said").textContent !== text) $("said").textContent = text;
   $("said").classList.toggle("wrong", wrong);
+  graph.foot = $("said").offsetHeight;
 }
 
 // What is selected, and when.
@@ -179,6 +189,7 @@ function slider() {
   time.style.setProperty("--done", `${state.position ? (100 * time.value) / state.position : 100}%`);
   time.setAttribute("aria-valuetext", state.at === null ? "now" : `position ${state.at} of ${state.position}`);
   $("now").disabled = state.at === null;
+  for (const id of ["time", "back", "play", "forth"]) $(id).disabled = state.position === 0;
   document.body.classList.toggle("past", state.at !== null);
 }
 

@@ -5,6 +5,7 @@ import { hash, step } from "./layout.js";
 const SVG = "http://www.w3.org/2000/svg";
 const FEW = 28; // so many edges all show their relation
 const CROWD = 36; // more nodes than this are drawn smaller
+const SIDES = ["below", "above", "right", "left"]; // of its disc where a name may stand, the best first
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 function make(name, attributes = {}, parent = null) {
@@ -26,6 +27,8 @@ export class Graph {
     this.view = { x: 0, y: 0, k: 1 };
     this.follows = true; // the view keeps everything in sight until somebody moves it
     this.heat = 0;
+    this.turn = 0;
+    this.foot = 0; // pixels at the bottom that something else covers
     this.svg = make("svg", { "aria-hidden": "false" });
     const defs = make("defs", {}, this.svg);
     const marker = make("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" }, defs);
@@ -85,7 +88,7 @@ export class Graph {
     make("circle", { class: "halo" }, element);
     make("circle", { class: "disc" }, element);
     make("text", { class: "more", "aria-hidden": "true", dy: "0.35em" }, element);
-    make("text", { class: "label", "aria-hidden": "true", dy: "1em" }, element);
+    make("text", { class: "label", "aria-hidden": "true" }, element);
     return element;
   }
 
@@ -129,7 +132,6 @@ export class Graph {
     halo.setAttribute("r", radius + 6);
     disc.setAttribute("r", radius);
     more.textContent = node.more ? "+" : "";
-    label.setAttribute("y", radius + 2);
     label.textContent = node.label.length > 22 ? `${node.label.slice(0, 21).trimEnd()}…` : node.label;
   }
 
@@ -158,6 +160,7 @@ export class Graph {
     this.svg.classList.toggle("crowded", near.size > FEW / 2);
     this.svg.classList.toggle("choosing", chosen);
     for (const node of this.nodes.values()) {
+      if (node.id === this.selected) this.nodeLayer.append(node.element); // above all others
       node.element.classList.toggle("selected", node.id === this.selected);
       node.element.classList.toggle("near", near.has(node.id));
       node.element.setAttribute("aria-pressed", String(node.id === this.selected));
@@ -198,7 +201,8 @@ export class Graph {
   }
 
   tick() {
-    step([...this.nodes.values()], this.links, this.heat);
+    const { clientWidth: width, clientHeight: height } = this.host;
+    step([...this.nodes.values()], this.links, this.heat, width && height ? width / height : 1);
     this.heat *= 0.985;
   }
 
@@ -223,23 +227,63 @@ export class Graph {
     // Words keep their size on the screen when everything shrinks.
     const unit = 1 / Math.min(1, k);
     this.svg.style.setProperty("--unit", unit.toFixed(3));
-    this.thin(12 * unit);
+    // Names settle when the nodes do, and follow them in steps until then.
+    if (this.heat <= 0.02 || this.turn++ % 6 === 0) this.placeNames(12 * unit);
   }
 
-  /** Hides names that would lie on others: the selected node's and those of well-connected ones stay. */
-  thin(size) {
-    const taken = [];
+  /** Puts names where they cover neither discs nor each other; those of the least connected nodes may find no place. */
+  placeNames(size) {
     const rank = (node) => (node.id === this.selected ? 1e6 : 0) + node.degree;
-    for (const node of [...this.nodes.values()].sort((a, b) => rank(b) - rank(a))) {
-      const half = Math.min(22, node.label.length) * size * 0.29;
-      const box = [node.x - half, node.y + node.radius, node.x + half, node.y + node.radius + size * 1.2];
-      const free = taken.every((it) => box[2] < it[0] || box[0] > it[2] || box[3] < it[1] || box[1] > it[3]);
-      if (free) taken.push(box);
-      node.element.classList.toggle("mute", !free);
+    const nodes = [...this.nodes.values()].sort((a, b) => rank(b) - rank(a));
+    const taken = nodes.map(({ x, y, radius }) => [x - radius, y - radius, x + radius, y + radius]);
+    const crowded = this.svg.classList.contains("crowded");
+    for (const { source, target, relation, middle } of this.links) {
+      const near = !crowded && (source.id === this.selected || target.id === this.selected);
+      if (!middle || (!near && this.links.length > FEW)) continue;
+      // Along the edge, so that a slanting word takes no more room than it needs.
+      const [x, y, dx, dy] = middle;
+      for (let at = -1; at <= 1; at += 0.5) {
+        const [cx, cy] = [x + at * dx * relation.length * 2.6, y + at * dy * relation.length * 2.6];
+        taken.push([cx - 6, cy - 8, cx + 6, cy + 6]);
+      }
+    }
+    const { x: left, y: top, k } = this.view;
+    const { clientWidth: width, clientHeight: height } = this.host;
+    const seen = this.follows ? [-left / k, -top / k, (width - left) / k, (height - top - this.foot - 10) / k] : null;
+    for (const node of nodes) {
+      const label = node.element.lastChild;
+      if (node.measured === label.textContent) continue;
+      node.measured = label.textContent;
+      node.length = label.getComputedTextLength() / size;
+    }
+    for (const node of nodes) {
+      const { x, y, radius } = node;
+      const length = node.length * size * (node.id === this.selected ? 1.1 : 1) + 6;
+      const boxes = {
+        below: [x - length / 2, y + radius + 1, x + length / 2, y + radius + 1 + size * 1.25],
+        above: [x - length / 2, y - radius - 1 - size * 1.25, x + length / 2, y - radius - 1],
+        right: [x + radius + 2, y - size * 0.65, x + radius + 2 + length, y + size * 0.65],
+        left: [x - radius - 2 - length, y - size * 0.65, x - radius - 2, y + size * 0.65],
+      };
+      const free = (side) => (!seen || within(boxes[side], seen)) && taken.every((it) => apart(it, boxes[side]));
+      // Where it stood before comes first: what jumps cannot be read.
+      let side = node.side && free(node.side) ? node.side : SIDES.find(free);
+      if (!side && node.id === this.selected) side = "below";
+      node.element.classList.toggle("mute", !side);
+      node.side = side;
+      side ??= "below"; // where it shows when pointed at
+      taken.push(...(node.element.classList.contains("mute") ? [] : [boxes[side]]));
+      const label = node.element.lastChild;
+      const aside = side === "right" ? radius + 5 : side === "left" ? -radius - 5 : 0;
+      const down = { below: radius + 2 + size * 0.95, above: -radius - 2 - size * 0.3 }[side] ?? size * 0.35;
+      label.setAttribute("x", aside.toFixed(1));
+      label.setAttribute("y", down.toFixed(1));
+      label.setAttribute("text-anchor", { right: "start", left: "end" }[side] ?? "middle");
     }
   }
 
-  draw({ source, target, nth, line, text }) {
+  draw(link) {
+    const { source, target, nth, line, text } = link;
     if (source === target) {
       const r = source.radius;
       line.setAttribute("d", `M${source.x - r * 0.6} ${source.y - r * 0.8}c-18 -34 ${r * 1.2 + 36} -34 ${r * 1.2} 0`);
@@ -261,6 +305,7 @@ export class Graph {
     const tx = (source.x + target.x + 2 * mx) / 4;
     const ty = (source.y + target.y + 2 * my) / 4;
     text.setAttribute("transform", `translate(${tx.toFixed(1)} ${ty.toFixed(1)}) rotate(${turn.toFixed(1)})`);
+    link.middle = [tx, ty, dx / length, dy / length];
   }
 
   // The view.
@@ -283,9 +328,13 @@ export class Graph {
       top = Math.min(top, y);
       bottom = Math.max(bottom, y);
     }
-    const k = Math.min(1.3, (width - 170) / (right - left || 1), (height - 150) / (bottom - top || 1));
+    // Room for names, for the legend above, and for what is said below.
+    const aside = Math.min(90, width * 0.14);
+    const [head, foot] = [58, Math.max(46, this.foot + 52)];
+    const k = Math.min(1.3, (width - 2 * aside) / (right - left || 1), (height - head - foot) / (bottom - top || 1));
     const scale = Math.max(0.15, k);
-    this.view = { k: scale, x: width / 2 - ((left + right) / 2) * scale, y: height / 2 - ((top + bottom) / 2) * scale };
+    const middle = head + (height - head - foot) / 2;
+    this.view = { k: scale, x: width / 2 - ((left + right) / 2) * scale, y: middle - ((top + bottom) / 2) * scale };
   }
 
   zoom(factor, cx = this.host.clientWidth / 2, cy = this.host.clientHeight / 2) {
@@ -342,6 +391,11 @@ export class Graph {
       if (node) this.on.expand(node.id);
       else this.on.clear();
     });
+    // A name that is only shown when pointed at must not lie below other discs.
+    this.svg.addEventListener("pointerover", (event) => {
+      const element = event.target.closest(".node");
+      if (!held && element && element !== this.nodeLayer.lastChild) this.nodeLayer.append(element);
+    });
     this.svg.addEventListener("pointercancel", () => {
       if (held?.node) held.node.held = false;
       held = null;
@@ -361,6 +415,9 @@ export class Graph {
     );
   }
 }
+
+const within = (a, b) => a[0] >= b[0] && a[1] >= b[1] && a[2] <= b[2] && a[3] <= b[3];
+const apart = (a, b) => b[2] < a[0] || b[0] > a[2] || b[3] < a[1] || b[1] > a[3];
 
 function shorten(node, x, y, by) {
   const length = Math.hypot(x - node.x, y - node.y) || 1;

@@ -57,8 +57,13 @@ function part(nodes, links, heat) {
   }
 }
 
-/** One step. `nodes` have x, y, vx, vy, degree, held; `links` have source and target, which are nodes. */
-export function step(nodes, links, heat) {
+/**
+ * One step. `nodes` have x, y, vx, vy, degree, held; `links` have source and target, which are nodes. `wide` is how much
+ * wider than high the place is that they are drawn in.
+ */
+export function step(nodes, links, heat, wide = 1.6) {
+  const flat = Math.max(0.6, Math.min(1.7, wide));
+  const [pullX, pullY] = [PULL * Math.max(1, 1 / flat), PULL * Math.max(1, flat)];
   const room = 1 + nodes.length / 160; // the more there are, the wider apart
   for (let i = 0; i < nodes.length; i++) {
     const a = nodes[i];
@@ -99,8 +104,8 @@ export function step(nodes, links, heat) {
   }
   part(nodes, links, heat);
   for (const node of nodes) {
-    node.vx = (node.vx - node.x * PULL * heat) * 0.6;
-    node.vy = (node.vy - node.y * PULL * 1.6 * heat) * 0.6; // screens are wide
+    node.vx = (node.vx - node.x * pullX * heat) * 0.6;
+    node.vy = (node.vy - node.y * pullY * heat) * 0.6;
     if (node.held) continue;
     node.x += Math.max(-30, Math.min(30, node.vx));
     node.y += Math.max(-30, Math.min(30, node.vy));

@@ -216,7 +216,9 @@ export class Panel {
   }
 
   entry({ event, effect, fields }) {
-    const changes = fields.filter((change) => !["/created_at", "/updated_at", "/type"].includes(change.field)).map((change) =>
+    // A domain that is a property too is said once.
+    const twice = fields.some(({ field }) => field === "/properties/domain") ? "/domain" : "";
+    const changes = fields.filter((change) => !["/created_at", "/updated_at", "/type", twice].includes(change.field)).map((change) =>
       el("li", {}, el("span", { class: "field" }, fieldName(change.field)), " ",
         change.kind === "added" ? null : el("del", {}, value(change.before)), change.kind === "changed" ? " " : null,
         change.kind === "removed" ? null : el("ins", {}, value(change.after))));
