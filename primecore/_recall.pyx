@@ -2,7 +2,7 @@
 # how a query is written.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
 
 from primecore._buffers cimport scratch_free
@@ -16,7 +16,7 @@ from primecore._lexical cimport SUBJECT_NODE, SUBJECT_VECTOR, Lexical, rw_lock_l
 from primecore._postings cimport document_t
 from primecore._ranking cimport close_search, open_filter, open_search, own_text, rank, search_t
 from primecore._records cimport edge_t
-from primecore._sift cimport nearest, scored_t, sort_scored
+from primecore._sift cimport nearest as scan, scored_t, sort_scored
 from primecore._states cimport UNBOUNDED
 from primecore._vectors cimport vector_t
 
@@ -179,7 +179,7 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     cdef bint is_new
     if rows is None:
         with nogil:
-            status = nearest(look.space, &look.asked, wanted, recall.floor, &found, &count)
+            status = scan(look.space, &look.asked, wanted, recall.floor, &found, &count)
             if status == 0:
                 sort_scored(found, count)
         if status < 0:

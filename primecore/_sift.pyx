@@ -97,8 +97,6 @@ ctypedef struct sift_t:
 cdef int BEST = knn_best()
 
 
-# The query.
-
 cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexcept nogil:
     cdef size_t size = KNN_NIBBLES(space.stride4), stride = space.stride, i
     cdef size_t floats = <size_t>space.dimensions * sizeof(float)
@@ -144,8 +142,6 @@ cdef double score(Space space, const asked_t* asked, uint32_t row) noexcept nogi
     found /= asked.norm * space.record(row).norm
     return 1.0 if found > 1.0 else -1.0 if found < -1.0 else found
 
-
-# The scan.
 
 cdef int nearest(Space space, asked_t* asked, size_t wanted, double least, scored_t** out, size_t* out_count) noexcept nogil:
     cdef sift_t sift
