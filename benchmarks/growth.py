@@ -24,7 +24,6 @@ import workloads
 import primecore
 from primecore.bench import alike, measure
 from primecore.bench.finding import notes
-from primecore.config import EXACT_VECTORS
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 MOST_TEXTS, MOST_RECALLED = 1_000_000, 100_000
@@ -90,8 +89,7 @@ def recall(folder: Path, count: int) -> Figures:
             prime.embed(f"node:note:{number}", vector=rows[number])
         prime.recall(questions[0][0], vector=questions[0][1], k=K)
         follower = prime._views.vectors.follower
-        follower.nudge()
-        while count >= EXACT_VECTORS and not follower.is_current:  # the index is made beside
+        while not follower.is_current:  # the index is made beside
             time.sleep(0.01)
 
         def ask(question: tuple[str, Any]) -> Any:

@@ -288,3 +288,28 @@ def growth_cell(value: float | None, unit: str) -> str:
     if value is None:
         return ""
     return f"{value:,.0f} MiB" if unit == "bytes" else duration(value * (1e9 if unit == "s" else 1))
+
+
+def quality_part(result: dict[str, Any] | None) -> str:
+    """How well recall finds, for docs/recall.md; empty without its result."""
+    if result is None:
+        return ""
+    lines: list[str] = []
+    for embedder, found in result["figures"]["embedders"].items():
+        means = found["mean_by_share"].items()
+        lines += [
+            f"**{embedder}**, mean of all measures on the first half, by what vectors count for: "
+            + ", ".join(f"{share}: {mean:.3f}" for share, mean in means)
+            + f". Chosen: {found['share']}.",
+            "",
+        ]
+        for level, arms in found["levels"].items():
+            names = [name for name in arms["words"]["all"] if name != "questions"]
+            lines += [f"| {embedder}, by {level}, other half | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+            for group in ["all", *sorted(set(arms["words"]) - {"all"})]:
+                for arm in arms if group == "all" else ["words", "vectors", "fused + graph"]:
+                    figures = " | ".join(f"{arms[arm][group][name]:.3f}" for name in names)
+                    head = arm if group == "all" else f"{group}: {arm}"
+                    lines.append(f"| {head} | {figures} |")
+            lines.append("")
+    return "\n".join(lines)

@@ -18,7 +18,16 @@ from typing import Any
 
 from durability import figures_part, torture_part
 from faces import http_part, mcp_part
-from pages import GROWTH_PICTURE, PEERS, PEERS_PICTURE, growth_charts, growth_part, peers_panels, peers_part
+from pages import (
+    GROWTH_PICTURE,
+    PEERS,
+    PEERS_PICTURE,
+    growth_charts,
+    growth_part,
+    peers_panels,
+    peers_part,
+    quality_part,
+)
 
 from primecore.bench.svg import Bar, Panel, picture
 
@@ -213,6 +222,7 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
             ("docs/limits.md", "memory", limits_part(results)),
             ("docs/http.md", "figures", http_part(results.get("http_face"), origin(only(results, "http_face")))),
             ("docs/mcp.md", "figures", mcp_part(results.get("mcp_face"), origin(only(results, "mcp_face")))),
+            ("docs/recall.md", "quality", quality_part(results.get("quality"))),
         )
     }
     page = root / "docs/durability.md"

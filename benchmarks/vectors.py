@@ -1,14 +1,18 @@
 """Nearest vectors (k=10, 384 numbers) at 10,000 and 100,000: time and recall, beside usearch, hnswlib and faiss.
 
 The vectors lie around 200 centres, as embeddings do. All contenders index the same ones and answer the same queries,
-one at a time, on one core; recall@10 is against numpy. hnswlib and faiss are used if they are installed.
+one at a time, on one core; recall@10 is against numpy. Each index is asked with more and more candidates, so that times
+can be compared at equal recall. hnswlib and faiss are used if they are installed. `prime` is as it comes, `prime_index`
+with the index where a scan would do.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import common
@@ -21,8 +25,14 @@ K = 10
 QUERIES = 300
 ARRIVALS = 1000
 INDEX_SECONDS = 1800
+INDEX_ALWAYS = 1000  # exact_vectors where the index, not the scan, is to be measured
+
+BUILD = 64  # candidates while an index is built
+LOOKS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # candidates while it is asked
+EQUAL = (0.99, 0.999)
 
 Search = Callable[[np.ndarray], list[int]]
+Look = Callable[[int], None]
 
 
 def vectors(count: int, seed: int) -> np.ndarray:
@@ -34,36 +44,34 @@ def vectors(count: int, seed: int) -> np.ndarray:
     return rows.astype(np.float32)
 
 
-def usearch_index(rows: np.ndarray) -> Search:
+def usearch_index(rows: np.ndarray) -> tuple[Search, Look]:
     from usearch.index import Index
 
-    index = Index(ndim=DIMENSIONS, metric="cos", dtype="bf16", connectivity=16, expansion_add=64, expansion_search=64)
+    index = Index(ndim=DIMENSIONS, metric="cos", dtype="bf16", connectivity=16, expansion_add=BUILD)
     index.add(np.arange(len(rows)), rows, threads=1)
-    return lambda query: index.search(query, K, threads=1).keys.tolist()
+    return lambda query: index.search(query, K, threads=1).keys.tolist(), partial(setattr, index, "expansion_search")
 
 
-def hnswlib_index(rows: np.ndarray) -> Search:
+def hnswlib_index(rows: np.ndarray) -> tuple[Search, Look]:
     import hnswlib
 
     index = hnswlib.Index(space="cosine", dim=DIMENSIONS)
-    index.init_index(max_elements=len(rows), ef_construction=64, M=16)
-    index.set_ef(64)
+    index.init_index(max_elements=len(rows), ef_construction=BUILD, M=16)
     index.add_items(rows, num_threads=1)
-    return lambda query: index.knn_query(query, K, num_threads=1)[0][0].tolist()
+    return lambda query: index.knn_query(query, K, num_threads=1)[0][0].tolist(), index.set_ef
 
 
-def faiss_index(rows: np.ndarray) -> Search:
+def faiss_index(rows: np.ndarray) -> tuple[Search, Look]:
     import faiss
 
     faiss.omp_set_num_threads(1)
     index = faiss.IndexHNSWFlat(DIMENSIONS, 16, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = 64
-    index.hnsw.efSearch = 64
+    index.hnsw.efConstruction = BUILD
     index.add(rows)
-    return lambda query: index.search(query[None], K)[1][0].tolist()
+    return lambda query: index.search(query[None], K)[1][0].tolist(), partial(setattr, index.hnsw, "efSearch")
 
 
-CONTENDERS: dict[str, Callable[[np.ndarray], Search]] = {
+CONTENDERS: dict[str, Callable[[np.ndarray], tuple[Search, Look]]] = {
     "usearch": usearch_index,
     "hnswlib": hnswlib_index,
     "faiss": faiss_index,
@@ -77,10 +85,10 @@ def stored(prime: primecore.Prime, rows: np.ndarray, first: int) -> float:
 
 
 def indexed(prime: primecore.Prime) -> float:
-    """Seconds until the background index has everything."""
+    """Seconds until searches have all the index that they are going to have."""
     follower = prime._views.vectors.follower
     begun = time.perf_counter()
-    follower.nudge()
+    prime.similar(np.ones(DIMENSIONS, np.float32))
     while not follower.is_current:
         if follower.error is not None or time.perf_counter() - begun > INDEX_SECONDS:
             raise SystemExit(f"the index did not catch up: {follower.error}")
@@ -119,40 +127,94 @@ def churned(prime: primecore.Prime, rows: np.ndarray, queries: np.ndarray, late:
     return asked(lambda query: names(prime.similar(query)), queries, truth, 1)["recall_at_10"]
 
 
-def measure(count: int, rounds: int, exact: int) -> dict[str, Any]:
-    rows, queries, late = vectors(count, 1), vectors(QUERIES, 2), vectors(ARRIVALS, 3)
+def swept(search: Search, look: Look, queries: np.ndarray, truth: np.ndarray, rounds: int) -> dict[str, Any]:
+    """Time and recall by the number of candidates looked at; and the quickest of them at each recall."""
+    found = []
+    for candidates in LOOKS:
+        look(candidates)
+        found.append({"candidates": candidates, **asked(search, queries, truth, rounds)})
+    return {"by_candidates": found, "us_at_recall": {str(least): quickest(found, least) for least in EQUAL}}
+
+
+def quickest(found: list[dict[str, Any]], least: float) -> float | None:
+    """The least time at a recall of at least so much; None where it was not reached."""
+    return min((it["us_p50"] for it in found if it["recall_at_10"] >= least), default=None)
+
+
+def first_queries(
+    prime: primecore.Prime, queries: np.ndarray, late: np.ndarray, count: int, rounds: int
+) -> dict[str, float]:
+    """Microseconds of the first query after 1,000 new vectors, and of one after as long a pause without any.
+
+    The second is there because a processor's caches do not wait: what is not read for some milliseconds leaves them.
+    """
+    clock, first, rested = time.perf_counter_ns, [], []
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(rounds):
+            begun = clock()
+            for at in range(number * ARRIVALS, (number + 1) * ARRIVALS):
+                prime.embed(f"m:{count + at}", late[at])
+            paused_s = (clock() - begun) / 1e9
+            for spans in (first, rested):
+                query = queries[(2 * number + len(spans)) % len(queries)]
+                begun = clock()
+                prime.similar(query)
+                spans.append(clock() - begun)
+                time.sleep(paused_s)
+    finally:
+        gc.enable()
+    return {
+        "first_after_1000_us": round(statistics.median(first) / 1000, 1),
+        "first_after_pause_us": round(statistics.median(rested) / 1000, 1),
+    }
+
+
+def measure_prime(
+    rows: np.ndarray, queries: np.ndarray, truth: np.ndarray, rounds: int, exact: int | None
+) -> dict[str, Any]:
+    """Prime as it comes, or with the index where `exact` vectors are left to the scan."""
+    count, late = len(rows), vectors(rounds * ARRIVALS, 3)
+    with primecore.open(":memory:", **({} if exact is None else {"exact_vectors": exact})) as prime:
+        figures: dict[str, Any] = {"embed_us_p50": round(stored(prime, rows, 0), 2)}
+        seconds = indexed(prime)
+        figures["index_seconds"] = round(seconds, 1) if prime._views.vectors.follower.size else None
+        steady = asked(lambda query: names(prime.similar(query)), queries, truth, rounds)
+        figures |= steady
+        figures |= first_queries(prime, queries, late, count, rounds)
+        figures["first_over_steady"] = round(figures["first_after_1000_us"] / steady["us_p50"], 2)
+        figures["first_over_pause"] = round(figures["first_after_1000_us"] / figures["first_after_pause_us"], 2)
+        if prime._views.vectors.follower.size:
+            figures["recall_at_10_churned"] = churned(prime, rows, queries, rounds * ARRIVALS)
+    return figures
+
+
+def measure(count: int, rounds: int, scale: float) -> dict[str, Any]:
+    rows, queries = vectors(count, 1), vectors(QUERIES, 2)
     truth = np.argsort(-(queries @ rows.T), axis=1)[:, :K]
     figures: dict[str, Any] = {"vectors": count}
-    with primecore.open(":memory:", exact_vectors=exact) as prime:
-        figures["embed_us_p50"] = round(stored(prime, rows, 0), 2)
-        figures["copy_us"] = round(common.timed(lambda: [bytes(row) for row in rows]).wall / count * 1e6, 2)
-        large = count >= exact
-        figures["index_seconds"] = round(indexed(prime), 1) if large else None
-        steady = asked(lambda query: names(prime.similar(query)), queries, truth, rounds)
-        first = []
-        for number in range(rounds):
-            stored(prime, late, count + number * ARRIVALS)
-            first += common.each_ns(prime.similar, [queries[number]])
-        figures["first_after_1000_us"] = round(statistics.median(first) / 1000, 1)
-        figures["first_over_steady"] = round(figures["first_after_1000_us"] / steady["us_p50"], 2)
-        results = {"prime": steady}
-        figures["recall_at_10_churned"] = churned(prime, rows, queries, rounds * ARRIVALS) if large else None
+    figures["copy_us"] = round(common.timed(lambda: [bytes(row) for row in rows]).wall / count * 1e6, 2)
+    figures["prime"] = prime = measure_prime(rows, queries, truth, rounds, None)
+    if count > common.scaled(10_000, scale):
+        figures["prime_index"] = measure_prime(rows, queries, truth, rounds, common.scaled(INDEX_ALWAYS, scale))
     for name, build in CONTENDERS.items():
         try:
-            search = build(rows)
+            search, look = build(rows)
         except ImportError:
             common.say(f"{name} is not installed: left out")
             continue
-        results[name] = asked(search, queries, truth, rounds)
-    return {**figures, "similar": results}
+        figures[name] = found = swept(search, look, queries, truth, rounds)
+        times = found["us_at_recall"].items()
+        found["times_prime"] = {least: round(us / prime["us_p50"], 2) for least, us in times if us is not None}
+    return figures
 
 
 def main() -> None:
     arguments = common.parser(__doc__.splitlines()[0]).parse_args()
     head = common.start(arguments)
-    exact = common.scaled(30_000, arguments.scale)
     figures = {
-        name: measure(common.scaled(count, arguments.scale), arguments.rounds, exact)
+        name: measure(common.scaled(count, arguments.scale), arguments.rounds, arguments.scale)
         for name, count in (("small", 10_000), ("large", 100_000))
     }
     common.finish("vectors", arguments, head, figures)

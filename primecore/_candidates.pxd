@@ -66,6 +66,7 @@ cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uin
 cdef void mark(Graph graph, Look look, recall_t* recall) noexcept nogil         # which rows a scan may give
 # The one of this subject, made where there is none; NULL: no memory, or too many.
 cdef candidate_t* candidate(recall_t* recall, uint8_t kind, uint32_t number, bint* is_new) noexcept nogil
+cdef double bm25_of(Lexical index, recall_t* recall, const candidate_t* it) noexcept nogil
 # Both scores of a candidate that an arm gave; `bm25` where it is known, else -1.
 cdef void look_up(Lexical index, Look look, recall_t* recall, candidate_t* it, double bm25) noexcept nogil
 # In this order, once all arms have given theirs. give(): `depth` rounds of the `givers` best; 0, or -1: no memory.

@@ -19,6 +19,7 @@ from primecore._knn cimport Look
 from primecore._lexical cimport SUBJECT_NODE, SUBJECT_VECTOR, Lexical
 from primecore._literals cimport parse_double
 from primecore._records cimport edge_t, node_t
+from primecore._sift cimport score as score_of
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, state_t
 from primecore._vectors cimport vector_t
 
@@ -202,7 +203,7 @@ cdef double bm25_of(Lexical index, recall_t* recall, const candidate_t* it) noex
 cdef void look_up(Lexical index, Look look, recall_t* recall, candidate_t* it, double bm25) noexcept nogil:
     it.row = index.row_of(it.kind, it.number)
     if look is not None and it.row != NONE32 and look.sees(it.row):
-        it.cosine = look.score(it.row)
+        it.cosine = score_of(look.space, &look.asked, it.row)
     it.bm25 = bm25 if bm25 >= 0.0 else bm25_of(index, recall, it)
 
 

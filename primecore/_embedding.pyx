@@ -2,7 +2,7 @@
 """Embeddings in JSON: an array of numbers, or base64 of little-endian float32. Knows nothing of events or indexes."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 from primecore._event cimport slice_t
 from primecore._json cimport (
@@ -16,18 +16,26 @@ cdef extern from "json_text.h" nogil:
 
 
 cdef const char* DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-cdef uint32_t[256] SEXTETS          # the value of a base64 digit, all ones where a byte is none
+cdef uint32_t[4][256] SEXTETS       # the value of a base64 digit at each place of four, all ones where a byte is none
+cdef uint16_t[4096] PAIRS           # two base64 digits as they lie in memory, by their 12 bits
 
 
-cdef void make_sextets() noexcept:
-    cdef int i
+cdef void make_tables() noexcept:
+    cdef int i, place
+    cdef uint8_t* pair
     for i in range(256):
-        SEXTETS[i] = 0xFFFFFFFF
+        for place in range(4):
+            SEXTETS[place][i] = 0xFFFFFFFF
     for i in range(64):
-        SEXTETS[<uint8_t>DIGITS[i]] = <uint32_t>i
+        for place in range(4):
+            SEXTETS[place][<uint8_t>DIGITS[i]] = <uint32_t>i << (18 - 6 * place)
+    for i in range(4096):
+        pair = <uint8_t*>&PAIRS[i]
+        pair[0] = DIGITS[i >> 6]
+        pair[1] = DIGITS[i & 63]
 
 
-make_sextets()
+make_tables()
 
 
 cdef int read_array(
@@ -64,13 +72,14 @@ cdef int read_array(
 cdef int read_base64(
     slice_t text, float* out, uint32_t capacity, uint32_t* out_count, const char** fault
 ) noexcept nogil:
+    cdef const uint8_t* data = <const uint8_t*>text.data
     cdef uint32_t digits = text.size
-    cdef uint32_t count, i
-    cdef uint32_t word
-    cdef uint8_t[12] group          # sixteen digits are three numbers
-    cdef uint32_t digit = 0, held = 0, number = 0
-    cdef uint32_t seen = 0          # all ones wherever a byte is no digit
-    cdef bint nonzero = False
+    cdef uint32_t count, whole, i
+    cdef uint32_t[4] held
+    cdef uint32_t[3] words          # sixteen digits are three numbers
+    cdef uint32_t number = 0
+    cdef uint32_t seen = 0          # the top byte is all ones wherever one is no digit
+    cdef bint nonzero = False, wild = False
     cdef size_t nbytes
     fault[0] = text.data
     if digits % 4 != 0:
@@ -81,31 +90,42 @@ cdef int read_base64(
     if nbytes // 4 > MAX_DIMENSIONS:
         return SCAN_WANT_DIMENSIONS
     count = <uint32_t>(nbytes // 4)
-    while digit < digits:
-        held = 0
+    whole = digits // 16
+    while number < count or data < <const uint8_t*>text.data + digits:
+        if whole:
+            whole -= 1
+            for i in range(4):
+                held[i] = (
+                    SEXTETS[0][data[4 * i]] | SEXTETS[1][data[4 * i + 1]]
+                    | SEXTETS[2][data[4 * i + 2]] | SEXTETS[3][data[4 * i + 3]]
+                )
+            data += 16
+        else:
+            for i in range(16):
+                if i % 4 == 0:
+                    held[i // 4] = 0
+                if data < <const uint8_t*>text.data + digits:
+                    held[i // 4] |= SEXTETS[i % 4][data[0]]
+                    data += 1
+        seen |= held[0] | held[1] | held[2] | held[3]
+        # Twelve bytes, the first of each four digits the highest, as three little-endian words.
         for i in range(4):
-            word = SEXTETS[<uint8_t>text.data[digit + i]] if digit + i < digits else 0
-            seen |= word
-            held = held << 6 | word
-        i = digit // 4 % 4 * 3
-        group[i] = <uint8_t>(held >> 16)
-        group[i + 1] = <uint8_t>(held >> 8)
-        group[i + 2] = <uint8_t>held
-        digit += 4
-        if i < 9 and digit < digits:
-            continue
+            held[i] = (held[i] >> 16 & 0xFF) | (held[i] & 0xFF00) | (held[i] & 0xFF) << 16
+        words[0] = held[0] | held[1] << 24
+        words[1] = held[1] >> 8 | held[2] << 16
+        words[2] = held[2] >> 16 | held[3] << 8
         for i in range(3):
             if number == count:
                 break
-            memcpy(&word, &group[4 * i], 4)
-            if word & 0x7F800000 == 0x7F800000 and seen < 64:
-                return SCAN_WANT_FLOAT32
-            nonzero |= word << 1 != 0
+            wild |= words[i] & 0x7F800000 == 0x7F800000
+            nonzero |= words[i] << 1 != 0
             if number < capacity:
-                memcpy(&out[number], &word, 4)
+                memcpy(&out[number], &words[i], 4)
             number += 1
-    if seen >= 64:
+    if seen >= 1 << 24:
         return SCAN_WANT_BASE64
+    if wild:
+        return SCAN_WANT_FLOAT32
     out_count[0] = count
     if nbytes % 4 != 0:
         return SCAN_WANT_BASE64
@@ -146,21 +166,50 @@ def embedding_floats(bytes text not None) -> bytes:
     return bytes(out[: 4 * count])
 
 
-def embedding_text(const float[::1] numbers not None) -> bytes:
-    """The base64 text of numbers as little-endian float32: what an event's `embedding` may be. RFC 4648, section 4."""
-    cdef const uint8_t* data = <const uint8_t*>&numbers[0] if numbers.shape[0] else NULL
-    cdef size_t nbytes = 4 * <size_t>numbers.shape[0]
-    cdef bytes text = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>((nbytes + 2) // 3 * 4))
-    cdef char* out = PyBytes_AS_STRING(text)
-    cdef size_t at
+cdef char* write_base64(const uint8_t* data, size_t nbytes, char* out) noexcept nogil:
+    cdef size_t whole = nbytes // 3 * 3, at = 0
     cdef uint32_t held
-    for at in range(0, nbytes, 3):
-        held = <uint32_t>data[at] << 16
-        held |= <uint32_t>data[at + 1] << 8 if at + 1 < nbytes else 0
-        held |= <uint32_t>data[at + 2] if at + 2 < nbytes else 0
-        out[0] = DIGITS[held >> 18]
-        out[1] = DIGITS[held >> 12 & 63]
-        out[2] = DIGITS[held >> 6 & 63] if at + 1 < nbytes else c'='
-        out[3] = DIGITS[held & 63] if at + 2 < nbytes else c'='
+    while at < whole:
+        held = <uint32_t>data[at] << 16 | <uint32_t>data[at + 1] << 8 | data[at + 2]
+        memcpy(out, &PAIRS[held >> 12], 2)
+        memcpy(out + 2, &PAIRS[held & 4095], 2)
+        at += 3
         out += 4
-    return text
+    if whole < nbytes:
+        held = <uint32_t>data[at] << 16 | (<uint32_t>data[at + 1] << 8 if at + 1 < nbytes else 0)
+        memcpy(out, &PAIRS[held >> 12], 2)
+        out[2] = DIGITS[held >> 6 & 63] if at + 1 < nbytes else c'='
+        out[3] = c'='
+        out += 4
+    return out
+
+
+def vector_payload(const float[::1] numbers not None, bytes text, bytes about):
+    """The payload of a stored vector: numbers as base64 of little-endian float32 (RFC 4648, section 4), a text and metadata.
+
+    `text` is a JSON string and `about` a JSON object, None where there is none.
+    """
+    cdef size_t nbytes = 4 * <size_t>numbers.shape[0]
+    cdef Py_ssize_t size = <Py_ssize_t>((nbytes + 2) // 3 * 4) + 16
+    cdef bytes payload
+    cdef char* out
+    if text is not None:
+        size += len(text) + 8
+    if about is not None:
+        size += len(about) + 12
+    payload = PyBytes_FromStringAndSize(NULL, size)
+    out = PyBytes_AS_STRING(payload)
+    memcpy(out, b'{"embedding":"', 14)
+    out = write_base64(<const uint8_t*>&numbers[0] if nbytes else NULL, nbytes, out + 14)
+    out[0] = c'"'
+    out += 1
+    if text is not None:
+        memcpy(out, b',"text":', 8)
+        memcpy(out + 8, PyBytes_AS_STRING(text), <size_t>len(text))
+        out += 8 + len(text)
+    if about is not None:
+        memcpy(out, b',"metadata":', 12)
+        memcpy(out + 12, PyBytes_AS_STRING(about), <size_t>len(about))
+        out += 12 + len(about)
+    out[0] = c'}'
+    return payload

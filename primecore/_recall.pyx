@@ -2,20 +2,21 @@
 # how a query is written.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, qsort
 
 from primecore._buffers cimport scratch_free
 from primecore._candidates cimport (
-    SLOTS, candidate, candidate_t, fits, give, look_up, mark, recall_t, score_all, set_scale, weigh,
+    SLOTS, bm25_of, candidate, candidate_t, fits, give, look_up, mark, recall_t, score_all, set_scale, weigh,
 )
 from primecore._event cimport NONE32, slice_t
 from primecore._graph cimport Graph
-from primecore._knn cimport Look, scored_t
+from primecore._knn cimport Look
 from primecore._lexical cimport SUBJECT_NODE, SUBJECT_VECTOR, Lexical, rw_lock_leave, rw_lock_read
 from primecore._postings cimport document_t
 from primecore._ranking cimport close_search, open_filter, open_search, own_text, rank, search_t
 from primecore._records cimport edge_t
+from primecore._sift cimport nearest as scan, scored_t, sort_scored
 from primecore._states cimport UNBOUNDED
 from primecore._vectors cimport vector_t
 
@@ -32,6 +33,7 @@ cdef enum:
 
 
 FIRST_US, LAST_US = -(2**63), 2**63 - 1
+NO_FILTERS = (None, None, None, None, FIRST_US, LAST_US, None)
 
 
 # The best of them.
@@ -171,14 +173,15 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     cdef size_t count = 0, i
     cdef int status
     cdef uint32_t row
+    cdef double cosine
     cdef vector_t* record
     cdef candidate_t* it
     cdef bint is_new
     if rows is None:
         with nogil:
-            status = look.scan(wanted, recall.floor, &found, &count)
-            if status == 0 and count:
-                qsort(found, count, sizeof(scored_t), &by_cosine)
+            status = scan(look.space, &look.asked, wanted, recall.floor, &found, &count)
+            if status == 0:
+                sort_scored(found, count)
         if status < 0:
             free(found)
             raise MemoryError("no room to recall")
@@ -187,6 +190,7 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
     try:
         for i in range(count if count < wanted else wanted):
             row = found[i].row if rows is None else <uint32_t>rows[i][1]
+            cosine = found[i].score if rows is None else <double>rows[i][0]
             record = look.space.record(row)
             it = candidate(
                 recall, SUBJECT_VECTOR if record.node == NONE32 else SUBJECT_NODE,
@@ -195,19 +199,13 @@ cdef int from_vectors(Graph graph, Lexical index, Look look, recall_t* recall, l
             if it == NULL:
                 raise MemoryError("no room to recall")
             if is_new:
-                look_up(index, look, recall, it, -1.0)
+                it.row = row
+                it.cosine = cosine
+                it.bm25 = bm25_of(index, recall, it)
                 it.fits = True
         return 0
     finally:
         free(found)
-
-
-cdef int by_cosine(const void* a, const void* b) noexcept nogil:
-    cdef const scored_t* first = <const scored_t*>a
-    cdef const scored_t* second = <const scored_t*>b
-    if first.score != second.score:
-        return -1 if first.score > second.score else 1
-    return -1 if first.row < second.row else 1 if first.row > second.row else 0
 
 
 cdef int from_words(Graph graph, Lexical index, Look look, recall_t* recall, uint32_t wanted) except -1:
@@ -296,7 +294,7 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
     with nogil:
         rw_lock_read(index.lock)
     try:
-        if stamp & 1 or graph.applied_position != position or (look is not None and look.position != position):
+        if stamp & 1 or graph.applied_position != position or (look is not None and look.asked.position != position):
             return None
         if clauses and (not index.whole or index.position != position):
             return None
@@ -316,7 +314,7 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
             else:
                 close_search(state.search)
                 state.search = NULL
-        if look is not None and rows is None and any(it is not None for it in filters):
+        if look is not None and rows is None and filters != NO_FILTERS:
             allow(graph, look, state)
         if look is not None and graph.stamp == stamp:
             from_vectors(graph, index, look, state, rows, pool)
@@ -348,10 +346,7 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
 
 
 cdef int allow(Graph graph, Look look, recall_t* state) except -1:
-    free(look.allowed)
-    look.allowed = <uint8_t*>malloc(<size_t>look.count + 64)
-    if look.allowed == NULL:
-        raise MemoryError("no room to recall")
+    look.make_allowed()
     if state.reads_json:
         mark(graph, look, state)            # JSON may be moved by whoever folds: with the GIL held
     else:

@@ -32,6 +32,7 @@ cdef class Space:
     cdef readonly uint32_t dimensions
     cdef readonly uint32_t stride           # bytes of a row of codes: `dimensions` padded to 64
     cdef readonly uint32_t stride4          # bytes of a row of 4-bit codes
+    cdef readonly uint32_t sign_bytes       # bytes of the signs of a row
     cdef readonly uint32_t count            # rows in use, dead ones included
     cdef readonly uint32_t live             # rows that did not die
     cdef readonly object model              # str, None: unknown
@@ -40,6 +41,8 @@ cdef class Space:
     cdef Region codes                       # int8[stride] a row
     cdef Region nibbles                     # 4-bit codes, stride4 bytes a row, in whole blocks of rows
     cdef Region hints                       # knn_rows_t: their scales and residuals, by block
+    cdef Region signs                       # signs and leans, in whole blocks of rows (include/knn_signs.h)
+    cdef int64_t read_ns                    # when the signs were last read, by a clock of no meaning
     cdef Region row_of                      # row + 1 by entity number, 0: none
     cdef Arena texts
     cdef uint32_t limbo                     # chains of dead rows: since the last fold,

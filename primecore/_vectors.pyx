@@ -31,6 +31,15 @@ cdef extern from "knn.h" nogil:
     )
 
 
+cdef extern from "knn_signs.h" nogil:
+    enum:
+        SIGNS_ROWS
+    size_t SIGNS_BYTES(uint32_t dimensions) noexcept
+    size_t SIGNS_BLOCK_BYTES(size_t size) noexcept
+    void signs_store(const float* x, size_t count, double norm, uint8_t* block, size_t size, uint32_t row,
+                     uint8_t* scratch) noexcept
+
+
 cdef extern from * nogil:
     uint32_t __atomic_load_n(uint32_t*, int) noexcept
     void __atomic_store_n(uint32_t*, uint32_t, int) noexcept
@@ -41,7 +50,7 @@ cdef extern from * nogil:
 cdef dict regions_of(Space space):
     return {
         "rows": space.rows, "floats": space.floats, "codes": space.codes, "nibbles": space.nibbles,
-        "hints": space.hints, "row_of": space.row_of,
+        "hints": space.hints, "signs": space.signs, "row_of": space.row_of,
     }
 
 
@@ -53,11 +62,13 @@ cdef class Space:
         self.model = model
         self.stride = (dimensions + KNN_BLOCK_BYTES - 1) // KNN_BLOCK_BYTES * KNN_BLOCK_BYTES
         self.stride4 = (dimensions + 2 * KNN_BLOCK_BYTES - 1) // (2 * KNN_BLOCK_BYTES) * KNN_BLOCK_BYTES
+        self.sign_bytes = <uint32_t>SIGNS_BYTES(dimensions)
         self.rows = Region(<size_t>32 << 30)
         self.floats = Region(<size_t>256 << 30)
         self.codes = Region(<size_t>64 << 30)
         self.nibbles = Region(<size_t>32 << 30)
         self.hints = Region(<size_t>16 << 30)
+        self.signs = Region(<size_t>16 << 30)
         self.row_of = Region(<size_t>16 << 30)
         self.texts = Arena()
 
@@ -90,7 +101,7 @@ cdef class Space:
     def memory_bytes(self):
         """Bytes in use: (numbers, codes and records; texts and metadata)."""
         rows = self.rows.used_bytes + self.floats.used_bytes + self.codes.used_bytes + self.row_of.used_bytes
-        rows += self.nibbles.used_bytes + self.hints.used_bytes
+        rows += self.nibbles.used_bytes + self.hints.used_bytes + self.signs.used_bytes
         return rows, self.texts.used_bytes
 
     cdef uint32_t row(self, uint32_t entity) noexcept nogil:
@@ -101,7 +112,7 @@ cdef class Space:
 
     cdef uint32_t take_row(self) noexcept nogil:
         # Readers may be looking at the row's record: `shown` goes first, so that they see nothing (they look at `died`
-        # first, see is_visible() in _knn.pyx).
+        # first, see is_visible() in _sift.pxd).
         cdef uint32_t row = self.free - 1
         cdef size_t rows = <size_t>self.count + 1
         cdef size_t blocks = <size_t>self.count // KNN_ROWS + 1
@@ -113,13 +124,14 @@ cdef class Space:
             __atomic_store_n(&record.shown, 0, __ATOMIC_RELEASE)
             __atomic_store_n(&record.died, 0, __ATOMIC_RELEASE)
             return row
-        # A kernel takes whole blocks of rows, so their 4-bit codes lie ready beyond the last one.
+        # A kernel takes whole blocks of rows, so their codes and signs lie ready beyond the last one.
         if (
             self.rows.grow(rows * sizeof(vector_t)) < 0
             or self.floats.grow(rows * self.dimensions * sizeof(float)) < 0
             or self.codes.grow(rows * self.stride) < 0
             or self.nibbles.grow(blocks * KNN_ROWS * self.stride4) < 0
             or self.hints.grow(blocks * sizeof(knn_rows_t)) < 0
+            or self.signs.grow((<size_t>self.count // SIGNS_ROWS + 1) * SIGNS_BLOCK_BYTES(self.sign_bytes)) < 0
         ):
             return NONE32
         self.count += 1
@@ -131,6 +143,7 @@ cdef class Space:
         cdef uint32_t text = self.texts.alloc(size) if size else 0
         cdef uint32_t row
         cdef vector_t* record
+        cdef uint8_t[8194] scratch         # a bit for each of 65,536 numbers, and two bytes
         cdef knn_coded_t coded
         cdef knn_rows_t* about
         if (size and not text) or (end > self.row_of.used_bytes and self.row_of.grow(end) < 0):
@@ -146,6 +159,11 @@ cdef class Space:
         about = (<knn_rows_t*>self.hints.base) + row // KNN_ROWS
         about.scale[row % KNN_ROWS] = coded.scale4
         about.residual[row % KNN_ROWS] = coded.residual4
+        signs_store(
+            self.numbers(row), self.dimensions, coded.norm,
+            (<uint8_t*>self.signs.base) + row // SIGNS_ROWS * SIGNS_BLOCK_BYTES(self.sign_bytes), self.sign_bytes,
+            row % SIGNS_ROWS, scratch,
+        )
         record = self.record(row)
         record.norm = coded.norm
         record.scale = coded.scale

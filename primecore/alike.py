@@ -28,10 +28,11 @@ def alike(
     """What is most alike; `asked` is a query, an id, a text, a vector, of which one is given. See `Prime.similar`."""
     check_count(k, "k")
     least = -2.0 if min_score is None else _number(min_score, "min_score")
-    for name in ("type", "domain", "label", "prefix"):
-        value = getattr(filters, name)
-        if value is not None and not isinstance(value, str):
-            raise InvalidArgument(f"{name}: expected a string, found {value!r}")
+    if filters.any:
+        for name in ("type", "domain", "label", "prefix"):
+            value = getattr(filters, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidArgument(f"{name}: expected a string, found {value!r}")
     vectors = source.vectors
     if vectors.awaiting:
         raise ReembedUnfinished(
@@ -49,7 +50,7 @@ def alike(
 
 def _numbers(source: Source, query: Any, id: str | None, text: str | None, vector: Any) -> tuple[Any, str | None]:
     # (numbers, whose they are); no numbers where there are no vectors that a text could be compared with.
-    if sum(it is not None for it in (query, id, text, vector)) != 1:
+    if (query is not None) + (id is not None) + (text is not None) + (vector is not None) != 1:
         raise InvalidArgument("similar: expected one of a query, id=, text= and vector=")
     if isinstance(query, str):
         own = query.removeprefix("vec:")

@@ -14,7 +14,7 @@ ImportFormat = Literal["prime", "mcp-memory", "allsource"]
 DEFAULT_DIRECTORY = "~/.prime/memory"
 MEMORY = ":memory:"
 FSYNC_INTERVAL_MS = 100
-EXACT_VECTORS = 30_000
+EXACT_VECTORS = 50_000
 CHECKPOINT_EVENTS = 50_000
 
 

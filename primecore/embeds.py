@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from primecore import _batch, _jsontree, _stored, codec, embedders
-from primecore._embedding import embedding_text
+from primecore import _batch, _embedding, _jsontree, _stored, codec, embedders
 from primecore.alike import Source, alike, checked_id, checked_text, recorded
 from primecore.codec import loads
 from primecore.embedders import Embedder
@@ -90,6 +89,10 @@ class Embeds(Writes):
         'node:person:alice'
         """
         name = f"vec:{checked_id(id)}"
+        if vector is not None and not envelope:
+            payload = vector_payload(float32(vector), text, metadata)
+            prepared = (b"prime.vector.stored", codec.encode_text(name, "entity_id"), payload, None, None, None)
+            return self._write(prepared, None, False, True)
         while True:
             about, follows = metadata, vector is None and text is None
             if follows:
@@ -382,9 +385,8 @@ def _head(name: str, envelope: dict[str, Any]) -> tuple[codec.Prepared, int | No
 
 def vector_payload(numbers: Any, text: str | None, about: Json | bytes | None) -> bytes:
     """The payload of a stored vector, as JSON."""
-    parts = [b'{"embedding":"', embedding_text(numbers), b'"']
-    if text is not None:
-        parts += [b',"text":', codec.encode_json({"": text}, "text")[4:-1]]
-    if about is not None:
-        parts += [b',"metadata":', about if isinstance(about, bytes) else codec.encode_json(about, "metadata")]
-    return b"".join([*parts, b"}"])
+    return _embedding.vector_payload(
+        numbers,
+        None if text is None else codec.encode_json({"": text}, "text")[4:-1],
+        about if about is None or isinstance(about, bytes) else codec.encode_json(about, "metadata"),
+    )

@@ -29,10 +29,10 @@ def open(
     "interval" (every `fsync_interval_ms`), "always" (before an append returns) or "never" (when the operating system
     likes). `embedder` makes vectors of texts: "hashing", "wordllama", "package.module:name" or a callable; without it
     the environment's PRIME_EMBEDDER, else what the store's vectors are of, else "hashing"; with `via_owner` it is the
-    owner's that counts. From `exact_vectors` vectors on an index that is nearly always right answers for a scan that
-    always is. `checkpoint_events` says how many events have to come before closing writes a checkpoint by itself (a
-    large store waits for more, one sixteenth of all); 0: never. With `compact`, closed segments of the log become
-    Parquet in the background (see `Prime.compact`).
+    owner's that counts. Where a search would read the codes of more than `exact_vectors` vectors, an index that is
+    nearly always right answers for a scan that always is. `checkpoint_events` says how many events have to come before
+    closing writes a checkpoint by itself (a large store waits for more, one sixteenth of all); 0: never. With
+    `compact`, closed segments of the log become Parquet in the background (see `Prime.compact`).
 
     Raises StoreLocked, StoreNotFound, CorruptLog, DiskFull, StorageFailure, InvalidArgument.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from primecore.alike import Source
+from primecore.embedders import share
 from primecore.embeds import Embeds
 from primecore.errors import InvalidArgument, ModelMismatch, ReembedUnfinished
 from primecore.model import Hit
@@ -117,7 +118,8 @@ def recalled(it: Question, source: Source, view: Recall, any_model: bool) -> lis
         checked_time(it.until, "until"),
         checked_time(it.valid_at, "valid_at"),
     )
-    how = _how(it.weights, it.depth, it.floor, it.min_score, it.diversity, it.half_life_days, it.importance)
+    of_vectors = share(vectors.model)
+    how = _how(of_vectors, it.weights, it.depth, it.floor, it.min_score, it.diversity, it.half_life_days, it.importance)
     if vectors.awaiting:
         raise ReembedUnfinished(
             f"{vectors.awaiting:,} texts wait for vectors of {vectors.model}: no answer would be whole",
@@ -152,6 +154,7 @@ def _meant(source: Source, query: str | None, vector: Any, any_model: bool) -> A
 
 
 def _how(
+    vector: float,
     weights: Mapping[str, float] | None,
     depth: int,
     floor: float,
@@ -164,7 +167,7 @@ def _how(
     if half_life_days is not None and half_life == 0.0:
         raise InvalidArgument("half_life_days: expected more than 0")
     return How(
-        _weights(weights),
+        _weights(vector, weights),
         depth,
         checked_number(floor, "floor", 0.0, 1.0),
         checked_number(min_score, "min_score", 0.0, math.inf),
@@ -174,16 +177,17 @@ def _how(
     )
 
 
-def _weights(given: Mapping[str, float] | None) -> Weights:
+def _weights(vector: float, given: Mapping[str, float] | None) -> Weights:
+    usual = Weights(vector, 1.0 - vector)
     if given is None:
-        return Weights()
+        return usual
     if not isinstance(given, Mapping):
         raise InvalidArgument(f"weights: expected a dict, found {given!r}")
     for name, value in given.items():
         if name not in Weights._fields:
             raise InvalidArgument(f"weights: expected {', '.join(Weights._fields)}, found {name!r}")
         checked_number(value, f"weights.{name}", 0.0, math.inf)
-    weights = Weights(**{name: float(value) for name, value in given.items()})
+    weights = usual._replace(**{name: float(value) for name, value in given.items()})
     if weights.graph > 1.0:
         raise InvalidArgument(f"weights.graph: expected a share from 0 to 1, found {weights.graph}")
     return weights

@@ -63,7 +63,8 @@ def copy(tmp_path: Path) -> Path:
     """The pages that are written to, without figures."""
     root = tmp_path / "root"
     (root / "docs").mkdir(parents=True)
-    for page in ("README.md", *(f"docs/{name}.md" for name in ("limits", "durability", "benchmarks", "http", "mcp"))):
+    names = ("limits", "durability", "benchmarks", "http", "mcp", "recall")
+    for page in ("README.md", *(f"docs/{name}.md" for name in names)):
         shutil.copy(ROOT / page, root / page)
     (tmp_path / "none").mkdir()
     assert plot("--root", root, "--results", tmp_path / "none").returncode == 0

@@ -10,7 +10,7 @@ import pytest
 
 import primecore
 
-LEAST = 400
+LEAST = 100
 DIMENSIONS = 48
 
 
@@ -31,12 +31,12 @@ def large(rows: np.ndarray, path: object = ":memory:") -> primecore.Prime:
 def settled(prime: primecore.Prime) -> None:
     """Waits until the index has everything."""
     follower = prime._views.vectors.follower
-    follower.nudge()
+    prime.similar(np.ones(DIMENSIONS, np.float32))  # whoever scans finds out that it takes long
     until = time.monotonic() + 60
-    while not follower.is_current and time.monotonic() < until:
+    while not (follower.size and follower.is_current) and time.monotonic() < until:
         assert follower.error is None
         time.sleep(0.01)
-    assert follower.is_current
+    assert follower.size and follower.is_current
 
 
 def nearest(rows: np.ndarray, alive: np.ndarray, query: np.ndarray, k: int) -> list[str]:
@@ -177,7 +177,7 @@ def test_an_index_that_fails_leaves_the_scan(monkeypatch):
         assert prime.similar(rows[9], k=1)[0].id == "m:9"
 
 
-@pytest.mark.parametrize("exact_vectors", (10**9, 300))
+@pytest.mark.parametrize("exact_vectors", (10**9, 20))
 def test_questions_beside_writes_see_whole_states(exact_vectors):
     # Each batch moves all vectors of one group at once; an answer of several groups would be of no position.
     rng = np.random.default_rng(1)

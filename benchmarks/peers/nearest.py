@@ -8,8 +8,6 @@ from typing import Any
 
 from kinds import Vectors
 
-from primecore.config import EXACT_VECTORS
-
 CONNECTIVITY, BUILD, LOOK = 16, 100, 64  # of HNSW: links of a node, candidates when it is built, and when it is asked
 BATCH = 1000
 
@@ -25,10 +23,7 @@ class PrimeVectors(Vectors):
         for number, vector in enumerate(vectors):
             self.add(number, vector)
         self.nearest(vectors[0], 1)
-        if len(vectors) < EXACT_VECTORS:
-            return  # there is no index to wait for
-        follower = self.prime._views.vectors.follower  # its index is made beside: to be ready is to have all of it
-        follower.nudge()
+        follower = self.prime._views.vectors.follower  # an index is made beside: to be ready is to have all of it
         while not follower.is_current:
             if follower.error is not None:
                 raise RuntimeError(follower.error)

@@ -11,6 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 from primecore.errors import InvalidArgument
 
 DEFAULT = "hashing"
+# What vectors of a model count for in recall, words having the rest: docs/recall.md has the measurement.
+SHARES = {"hashing-": 0.1, "wordllama-": 0.3}
+SHARE = 0.5
 
 
 @runtime_checkable
@@ -81,6 +84,15 @@ def vectors(embedder: Embedder, texts: list[str]) -> list[Any]:
             )
         checked.append(numbers)
     return checked
+
+
+def share(model: str | None) -> float:
+    """What vectors of a model count for in recall beside words, which have the rest of 1.
+
+    >>> share("hashing-512")
+    0.1
+    """
+    return next((found for start, found in SHARES.items() if (model or "").startswith(start)), SHARE)
 
 
 def _named(embedder: Embedder, wanted: str, short: str) -> Embedder:

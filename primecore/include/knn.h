@@ -23,8 +23,6 @@
 #define KNN_ROWS 16             /* rows of 4-bit codes that one call of a kernel takes */
 #define KNN_SLACK 4e-6f         /* float32 rounding in the estimates, with room to spare */
 
-#define KNN_NEVER (-4.0f)       /* below any score */
-
 /* Numbers that a row of so many bytes of 4-bit codes holds; a query is padded with zeros to as many. */
 #define KNN_NIBBLES(stride) (2 * (stride))
 
@@ -46,8 +44,9 @@ typedef struct {
  * 127 the high ones; most[i] = what the row's score is at most. Returns a bit for each row where that is `bar` or more. */
 typedef uint32_t (*knn_rows_kernel)(const int8_t *query, const uint8_t *rows, size_t stride, const knn_rows_t *about,
                                     const knn_asked_t *asked, float bar, int32_t *sums, float *most);
-/* The sum of query[j] * row[j], the query's codes with 128 added. */
-typedef int32_t (*knn_row_kernel)(const uint8_t *query, const int8_t *row, size_t stride);
+/* sums[0] = the sum of query[j] * row[j], the query's codes with 128 added; sums[1] = the same of `stride` further bytes
+ * of the query, which hold the codes of what the first left over. */
+typedef void (*knn_row_kernel)(const uint8_t *query, const int8_t *row, size_t stride, int32_t *sums);
 
 static uint32_t knn_rows_scalar(const int8_t *query, const uint8_t *rows, size_t stride, const knn_rows_t *about,
                                 const knn_asked_t *asked, float bar, int32_t *sums, float *most) {
@@ -68,24 +67,10 @@ static uint32_t knn_rows_scalar(const int8_t *query, const uint8_t *rows, size_t
     return mask;
 }
 
-static int32_t knn_row_scalar(const uint8_t *query, const int8_t *row, size_t stride) {
-    int32_t sum = 0;
-    for (size_t i = 0; i < stride; i++) sum += (int32_t)query[i] * (int32_t)row[i];
-    return sum;
-}
-
-/* Whether any of KNN_ROWS is `bar` or more. */
-static inline int knn_any(const float *most, float bar) {
-    int any = 0;
-    for (int row = 0; row < KNN_ROWS; row++) any |= most[row] >= bar;
-    return any;
-}
-
-/* Whether any of KNN_ROWS is allowed, or of the `left` that there are. */
-static inline int knn_any_of(const uint8_t *allowed, size_t left) {
-    for (size_t row = 0; row < (left < KNN_ROWS ? left : KNN_ROWS); row++)
-        if (allowed[row]) return 1;
-    return 0;
+static void knn_row_scalar(const uint8_t *query, const int8_t *row, size_t stride, int32_t *sums) {
+    sums[0] = sums[1] = 0;
+    for (size_t i = 0; i < stride; i++) sums[0] += (int32_t)query[i] * (int32_t)row[i];
+    for (size_t i = 0; i < stride; i++) sums[1] += (int32_t)query[stride + i] * (int32_t)row[i];
 }
 
 #if defined(__x86_64__)
@@ -127,14 +112,19 @@ __attribute__((target("avx2"))) static uint32_t knn_rows_avx2(const int8_t *quer
     return mask;
 }
 
-__attribute__((target("avx2"))) static int32_t knn_row_avx2(const uint8_t *query, const int8_t *row, size_t stride) {
-    __m256i total = _mm256_setzero_si256();
+__attribute__((target("avx2"))) static void knn_row_avx2(const uint8_t *query, const int8_t *row, size_t stride,
+                                                         int32_t *sums) {
+    __m256i total[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (size_t i = 0; i < stride; i += 16) {
-        const __m256i asked = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(query + i)));
         const __m256i held = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(row + i)));
-        total = _mm256_add_epi32(total, _mm256_madd_epi16(asked, held));
+        for (int which = 0; which < 2; which++) {
+            const uint8_t *at = query + (size_t)which * stride + i;
+            const __m256i asked = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)at));
+            total[which] = _mm256_add_epi32(total[which], _mm256_madd_epi16(asked, held));
+        }
     }
-    return knn_sum_256(total);
+    sums[0] = knn_sum_256(total[0]);
+    sums[1] = knn_sum_256(total[1]);
 }
 
 #define KNN_VNNI_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
@@ -174,24 +164,27 @@ KNN_VNNI_TARGET static uint32_t knn_rows_vnni(const int8_t *query, const uint8_t
     return _mm512_cmp_ps_mask(score, _mm512_set1_ps(bar), _CMP_GE_OQ);
 }
 
-KNN_VNNI_TARGET static int32_t knn_row_vnni(const uint8_t *query, const int8_t *row, size_t stride) {
-    __m512i total = _mm512_setzero_si512();
-    for (size_t i = 0; i < stride; i += 64)
-        total = _mm512_dpbusd_epi32(total, _mm512_loadu_si512((const void *)(query + i)),
-                                    _mm512_loadu_si512((const void *)(row + i)));
-    return _mm512_reduce_add_epi32(total);
+KNN_VNNI_TARGET static void knn_row_vnni(const uint8_t *query, const int8_t *row, size_t stride, int32_t *sums) {
+    __m512i total = _mm512_setzero_si512(), fine = total;
+    for (size_t i = 0; i < stride; i += 64) {
+        const __m512i held = _mm512_loadu_si512((const void *)(row + i));
+        total = _mm512_dpbusd_epi32(total, _mm512_loadu_si512((const void *)(query + i)), held);
+        fine = _mm512_dpbusd_epi32(fine, _mm512_loadu_si512((const void *)(query + stride + i)), held);
+    }
+    sums[0] = _mm512_reduce_add_epi32(total);
+    sums[1] = _mm512_reduce_add_epi32(fine);
 }
 #endif
 
 /* The kernels this processor can run, the best last; the scalar one always. */
-enum { KNN_SCALAR, KNN_AVX2, KNN_VNNI };
+enum { KNN_SCALAR, KNN_AVX2, KNN_VNNI, KNN_VBMI };
 
 static inline int knn_best(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
-        return KNN_VNNI;
+        return __builtin_cpu_supports("avx512vbmi") ? KNN_VBMI : KNN_VNNI;
     if (__builtin_cpu_supports("avx2")) return KNN_AVX2;
 #endif
     return KNN_SCALAR;
@@ -199,7 +192,7 @@ static inline int knn_best(void) {
 
 static inline knn_rows_kernel knn_rows_kernel_of(int which) {
 #if defined(__x86_64__)
-    if (which == KNN_VNNI) return knn_rows_vnni;
+    if (which >= KNN_VNNI) return knn_rows_vnni;
     if (which == KNN_AVX2) return knn_rows_avx2;
 #else
     (void)which;
@@ -209,12 +202,17 @@ static inline knn_rows_kernel knn_rows_kernel_of(int which) {
 
 static inline knn_row_kernel knn_row_kernel_of(int which) {
 #if defined(__x86_64__)
-    if (which == KNN_VNNI) return knn_row_vnni;
+    if (which >= KNN_VNNI) return knn_row_vnni;
     if (which == KNN_AVX2) return knn_row_avx2;
 #else
     (void)which;
 #endif
     return knn_row_scalar;
+}
+
+/* Brings rows into the cache before they are needed. */
+static inline void knn_prefetch(const void *data, size_t nbytes) {
+    for (size_t at = 0; at < nbytes; at += KNN_BLOCK_BYTES) __builtin_prefetch((const char *)data + at);
 }
 
 /* A float32 product is exact in float64, and the eight lanes are added up in a fixed order: the result is the same on
@@ -231,6 +229,17 @@ static inline __attribute__((always_inline)) double knn_dot_lanes(const float *a
 static inline double knn_dot_plain(const float *a, const float *b, size_t count) { return knn_dot_lanes(a, b, count); }
 
 #if defined(__x86_64__)
+__attribute__((target("avx512f,avx512dq"))) static double knn_dot_512(const float *a, const float *b, size_t count) {
+    __m512d lanes = _mm512_setzero_pd();
+    double sums[8];
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        lanes = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(a + i)), _mm512_cvtps_pd(_mm256_loadu_ps(b + i)), lanes);
+    _mm512_storeu_pd(sums, lanes);
+    for (int lane = 0; i < count; i++, lane++) sums[lane] += (double)a[i] * (double)b[i];
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
 __attribute__((target("avx2"))) static double knn_dot_avx2(const float *a, const float *b, size_t count) {
     return knn_dot_lanes(a, b, count);
 }
@@ -238,6 +247,7 @@ __attribute__((target("avx2"))) static double knn_dot_avx2(const float *a, const
 
 static inline double knn_dot(const float *a, const float *b, size_t count) {
 #if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512dq")) return knn_dot_512(a, b, count);
     if (__builtin_cpu_supports("avx2")) return knn_dot_avx2(a, b, count);
 #endif
     return knn_dot_plain(a, b, count);
@@ -362,6 +372,43 @@ static inline void knn_encode(const float *x, size_t count, int8_t *codes, size_
     }
 #endif
     knn_encode_lanes(x, count, norm, codes, stride, nibbles, stride4, out);
+}
+
+static inline __attribute__((always_inline)) float knn_rest_lanes(const float *x, size_t count, double norm, float scale,
+                                                                  const int8_t *codes, int8_t *rest) {
+    const float step = (float)((double)scale * norm), fine = step / 254, per = 1 / fine;
+    float off[KNN_PIECE] = {0}, piece[KNN_PIECE];
+    double missed = 0;
+    for (size_t first = 0; first < count; first += KNN_PIECE) {
+        knn_piece(x, count, first, 1.0, piece);
+        for (size_t j = 0; j < KNN_PIECE; j++) {
+            const float left = piece[j] - step * (float)codes[first + j], bent = left * per;
+            int32_t code = (int32_t)(bent + copysignf(0.5f, bent));
+            code = code > 127 ? 127 : code < -127 ? -127 : code;
+            rest[first + j] = (int8_t)code;
+            const float missing = (left - fine * (float)code) * per;
+            off[j] += missing * missing;
+        }
+    }
+    for (int j = 0; j < KNN_PIECE; j++) missed += (double)off[j];
+    return (float)(sqrt(missed) * (double)scale / 254 * 1.0002 + 6e-7 * 127 * (double)scale * sqrt((double)count) + 1e-7);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static float knn_rest_avx2(const float *x, size_t count, double norm, float scale,
+                                                           const int8_t *codes, int8_t *rest) {
+    return knn_rest_lanes(x, count, norm, scale, codes, rest);
+}
+#endif
+
+/* What a query's codes leave over, as codes of a 254th of the step: with these it is known to 16 bits. What is left over
+ * after that is returned, as a share of the length of x. `codes` and `rest` have room for whole pieces. */
+static inline float knn_encode_rest(const float *x, size_t count, double norm, float scale, const int8_t *codes,
+                                    int8_t *rest) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) return knn_rest_avx2(x, count, norm, scale, codes, rest);
+#endif
+    return knn_rest_lanes(x, count, norm, scale, codes, rest);
 }
 
 /* The `count` largest of what was offered, the least of them first (a binary heap), and the rows they are of. */

@@ -22,6 +22,7 @@ CONNECTIVITY = 16
 EXPANSION_ADD = 64
 EXPANSION_SEARCH = 128
 SLICE = 8  # vectors between two looks at who waits: usearch keeps the GIL while it adds
+SCANS = 8  # of the latest so many scans the mean of what they read is kept, about
 FORGET = 4096  # arrivals taken in before they are dropped from the list
 IDLE_SECONDS = 0.02
 PATIENCE_SECONDS = 0.005  # what a query waits for the index before it scans instead
@@ -137,7 +138,7 @@ class Index:
 
 
 class Follower:
-    """Keeps an Index in step with the space in force, from `least` vectors on."""
+    """Keeps an Index in step with the space in force, where scans read more than the 4-bit codes of `least` vectors."""
 
     def __init__(self, graph: Graph, least: int) -> None:
         self._graph = graph
@@ -148,6 +149,7 @@ class Follower:
         self._thread: threading.Thread | None = None
         self._stopped = False
         self._index: Index | None = None  # what queries ask; None while there is none
+        self._read_bytes = 0.0  # by a scan of all, lately
         self.saved: Saved | None = None  # the latest one that a checkpoint holds, or will hold
         self._unread = False
         self.error: BaseException | None = None
@@ -160,8 +162,10 @@ class Follower:
 
     @property
     def is_current(self) -> bool:
-        """Whether the index has all that was stored."""
+        """Whether the index has all that was stored, or scans do without one."""
         with self._lock:
+            if self._thread is None and not self._is_called_for():
+                return True
             return self._serves() and self._index is not None and self._index.arrivals >= self._vectors.arrival_count
 
     @property
@@ -183,9 +187,19 @@ class Follower:
     def _serves(self) -> bool:
         return self._index is not None and self._index.definition == self._vectors.definitions
 
+    def scanned(self, read_bytes: int) -> None:
+        """Notes what a scan of all had to read: how far signs go depends on the vectors and on what is asked."""
+        self._read_bytes += (read_bytes - self._read_bytes) / SCANS if self._read_bytes else read_bytes
+
+    def _is_called_for(self) -> bool:
+        space = self._vectors.current
+        if space is None or self._vectors.shown_count < self._least:
+            return False
+        return self._unread or self._read_bytes > self._least * space.stride4
+
     def nudge(self) -> None:
-        """Begins to build where the space has grown large. Costs next to nothing otherwise."""
-        if self._thread is not None or self._vectors.shown_count < self._least:
+        """Begins to build where scans have become long. Costs next to nothing otherwise."""
+        if self._thread is not None or not self._is_called_for():
             return
         with self._wake:
             if self._thread is None and not self._stopped:

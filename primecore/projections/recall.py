@@ -21,8 +21,8 @@ class Weights(NamedTuple):
     candidate has: nothing is found for being new.
     """
 
-    vector: float = 0.5
-    words: float = 0.5
+    vector: float
+    words: float
     graph: float = 0.3
     recency: float = 0.2
     importance: float = 0.2
@@ -106,6 +106,8 @@ class Recall:
             )
         finally:
             if look is not None:
+                if filters == _NONE and look.read_bytes:
+                    self._vectors.follower.scanned(look.read_bytes)
                 look.close()
                 self._vectors.follower.nudge()
         if hits is None:

@@ -14,7 +14,7 @@ from primecore.codec import loads
 from primecore.errors import InvalidArgument
 from primecore.model import Hit, ParkedProjection
 from primecore.projections.base import AtOnce
-from primecore.projections.hnsw import SECTION, Follower, Found, Saved
+from primecore.projections.hnsw import SECTION, Follower, Saved
 
 LOOK_AGAIN = 4  # how many times more rows are asked for, while a filter on JSON leaves too few
 
@@ -37,13 +37,17 @@ class Filters(NamedTuple):
     @property
     def any(self) -> bool:
         """Whether there are any."""
-        return any(value is not None and value != {} for value in self)
+        return self != NO_FILTERS
+
+
+NO_FILTERS = Filters()
 
 
 class VectorIndex(AtOnce):
-    """Vectors by entity: exact up to `exact_vectors` of them and wherever filters are given, else HNSW and its tail."""
+    """Vectors by entity: exact where that is quick and wherever filters are given, else HNSW and its tail."""
 
     name = "vectors"
+    version = 2
 
     def __init__(self, graph: Graph, exact_vectors: int) -> None:
         self._graph = graph
@@ -115,20 +119,23 @@ class VectorIndex(AtOnce):
         self, look: Look, numbers: Any, k: int, min_score: float, filters: Filters, without: str | None
     ) -> list[Hit]:
         own = None if without is None else codec.encode_text(without, "id")
-        keep = _keeper(look, filters)
-        if not filters.any:
+        filtered = filters.any
+        keep = _keeper(look, filters) if filtered else None
+        if not filtered:
             found = self.follower.search(look, numbers, k + (own is not None))
             if found is not None:
-                return _settled(look, [it for it in found if it[0] >= min_score], k, without)
-        if filters.any or own is not None:
+                return look.hits([it for it in found if it[0] >= min_score], k, without, loads)
+        if filtered or own is not None:
             prefixes = [codec.encode_text(it, "filter") for it in _prefixes(filters)]
             look.restrict(prefixes, None if filters.domain is None else filters.domain.encode(), own)
         wanted = k
         while True:
             rows = look.nearest(wanted, min_score)
+            if not filtered:
+                self.follower.scanned(look.read_bytes)
             kept = rows if keep is None else [it for it in rows if keep(it[1])]
             if len(kept) >= k or len(rows) < wanted:
-                return _settled(look, kept, k, None)
+                return look.hits(kept, k, None, loads)
             wanted = len(rows) * LOOK_AGAIN
 
     def parked(self) -> tuple[ParkedProjection, ...]:
@@ -188,18 +195,6 @@ def float32(numbers: Any, field: str = "vector") -> Any:
 def _prefixes(filters: Filters) -> list[str]:
     found = [] if filters.prefix is None else [filters.prefix]
     return found if filters.type is None else [*found, f"node:{filters.type}:"]
-
-
-def _settled(look: Look, rows: Found, k: int, without: str | None) -> list[Hit]:
-    # Equal scores stand by id; there may be more of them than there is room for.
-    named = [(-score, look.entity_id(row), row) for score, row in rows]
-    named = sorted(it for it in named if it[1] != without)[:k]
-    return [Hit(id, -score, look.text(row), _metadata(look, row), {"vector": -score}) for score, id, row in named]
-
-
-def _metadata(look: Look, row: int) -> dict[str, Any] | None:
-    about = look.about(row)
-    return None if about is None else loads(about)
 
 
 def _keeper(look: Look, filters: Filters) -> Callable[[int], bool] | None:
