@@ -236,6 +236,7 @@ export class Graph {
     const rank = (node) => (node.id === this.selected ? 1e6 : 0) + node.degree;
     const nodes = [...this.nodes.values()].sort((a, b) => rank(b) - rank(a));
     const taken = nodes.map(({ x, y, radius }) => [x - radius, y - radius, x + radius, y + radius]);
+    const words = []; // of edges
     const crowded = this.svg.classList.contains("crowded");
     for (const { source, target, relation, middle } of this.links) {
       const near = !crowded && (source.id === this.selected || target.id === this.selected);
@@ -244,7 +245,7 @@ export class Graph {
       const [x, y, dx, dy] = middle;
       for (let at = -1; at <= 1; at += 0.5) {
         const [cx, cy] = [x + at * dx * relation.length * 2.6, y + at * dy * relation.length * 2.6];
-        taken.push([cx - 6, cy - 8, cx + 6, cy + 6]);
+        words.push([cx - 6, cy - 8, cx + 6, cy + 6]);
       }
     }
     const { x: left, y: top, k } = this.view;
@@ -265,10 +266,11 @@ export class Graph {
         right: [x + radius + 2, y - size * 0.65, x + radius + 2 + length, y + size * 0.65],
         left: [x - radius - 2 - length, y - size * 0.65, x - radius - 2, y + size * 0.65],
       };
-      const free = (side) => (!seen || within(boxes[side], seen)) && taken.every((it) => apart(it, boxes[side]));
+      const clear = (side) => (!seen || within(boxes[side], seen)) && taken.every((it) => apart(it, boxes[side]));
+      const free = (side) => clear(side) && words.every((it) => apart(it, boxes[side]));
       // Where it stood before comes first: what jumps cannot be read.
       let side = node.side && free(node.side) ? node.side : SIDES.find(free);
-      if (!side && node.id === this.selected) side = "below";
+      if (!side && node.id === this.selected) side = SIDES.find(clear) ?? "below";
       node.element.classList.toggle("mute", !side);
       node.side = side;
       side ??= "below"; // where it shows when pointed at
