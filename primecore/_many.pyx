@@ -260,7 +260,7 @@ def neighbors_many(Graph graph not None, ids not None, uint32_t relation=NONE32,
     cdef uint8_t bits = direction_bits(direction)
     cdef Py_ssize_t size
     cdef uint64_t stamp
-    cdef int status, slot, tries
+    cdef int status, slot
     many.graph = graph
     many.count = count
     many.rows.offsets = <uint64_t*>malloc((count + 1) * sizeof(uint64_t))
@@ -270,7 +270,7 @@ def neighbors_many(Graph graph not None, ids not None, uint32_t relation=NONE32,
         for i in range(count):
             keys[i].data = PyUnicode_AsUTF8AndSize(<str?>texts[i], &size)
             keys[i].size = <uint32_t>size
-        for tries in range(FREE_TRIES):
+        for _ in range(FREE_TRIES):
             stamp = graph.stamp
             many.position = graph.applied_position
             with nogil:
