@@ -55,9 +55,10 @@ $(VENV)/editable.stamp: $(VENV)/requirements.txt pyproject.toml setup.py $(wildc
 demo: build  ## Turn this repository's history into a graph and ask it questions
 	@$(PY) examples/demo.py --prime $(BIN)/prime
 
-# Many tests wait for other processes: a process of tests for each core halves the time. A file stays in one of them.
+# Many tests wait for other processes: a process of tests for each core halves the time. A file stays in one of them;
+# one that crashes ends the run.
 test: check  ## Build strictly, lint, check types, run every test
-	$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS)
 
 # The ladder of tests/torture: TORTURE_SECONDS=3600 for an hour, TORTURE='kills 17' to repeat one run.
 TORTURE ?=

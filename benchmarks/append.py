@@ -1,6 +1,7 @@
 """Single appends and batches through the Python API, in each fsync mode: latencies and rates.
 
-"durable" waits for stable storage each time, alone and from eight threads that share syncs.
+"durable" waits for stable storage each time, alone and from eight threads that share syncs. `append_times_orjson` is an
+append against orjson.dumps of the same payload, the least that any log must do, in the same round.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import common
+import orjson
 
 import primecore
 
@@ -28,6 +30,14 @@ def singles(store: Path, fsync: str, count: int) -> dict[str, float]:
     with primecore.open(common.fresh(store), fsync=fsync) as prime:
         append = prime.append
         spans = common.each_ns(lambda item: append(*item), items)
+    return common.percentiles(spans, common.clock_ns())
+
+
+def dumps(count: int) -> dict[str, float]:
+    """Nanoseconds of orjson.dumps of the same payloads."""
+    payloads = [event(n)[2] for n in range(count)]
+    encode = orjson.dumps
+    spans = common.each_ns(lambda payload: encode(payload), payloads)  # noqa: PLW0108 (appends pay for a lambda, too)
     return common.percentiles(spans, common.clock_ns())
 
 
@@ -65,6 +75,11 @@ def one_round(folder: Path, scale: float) -> dict[str, float]:
     for fsync, count in (("never", many), ("interval", many), ("always", few)):
         for name, value in singles(folder / "store", fsync, count).items():
             found[f"append_{fsync}_ns_{name}"] = value
+    found |= {f"orjson_dumps_ns_{name}": value for name, value in dumps(many).items()}
+    for kind in ("p50", "mean"):
+        found[f"append_times_orjson_{kind}"] = found[f"append_interval_ns_{kind}"] / max(
+            found[f"orjson_dumps_ns_{kind}"], 1
+        )
     for size in (10, 100, 1000):
         found[f"append_many_{size}_events_per_second"] = batches(folder / "store", size, many)
     for threads in (1, 8):

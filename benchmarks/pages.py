@@ -215,6 +215,7 @@ GROWTH = (
     ("search_ns_p50", "ns", "search by words, median"),
     ("recall_ns_p50", "ns", "recall, median"),
     ("open_s", "s", "open, by replay"),
+    ("open_checkpoint_s", "s", "open, from a checkpoint"),
     ("memory_mib", "bytes", "memory"),
     ("log_mib", "bytes", "log"),
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from durability import figures_part, torture_part
+from faces import http_part, mcp_part
 from pages import (
     GROWTH_PICTURE,
     PEERS,
@@ -144,7 +145,7 @@ def readme_part(results: dict[str, Result]) -> str:
     words = "; ".join(
         f"{panel.title}: " + ", ".join(f"{bar.label} {bar.told}" for bar in panel.bars) for panel in shown
     )
-    own = {name: result for name, result in results.items() if not name.startswith((PEERS, "growth"))}
+    own = {name: result for name, result in results.items() if not name.startswith((PEERS, "growth", "http_", "mcp_"))}
     lines = [f"![{words}]({PICTURE})", ""]
     rows = [f"| {what} | {told} |" for what, told in further(results)]
     if rows:
@@ -219,6 +220,8 @@ def pages(root: Path, results: dict[str, Result]) -> dict[Path, str]:
         for page, name, part in (
             ("README.md", "benchmarks", readme_part(results)),
             ("docs/limits.md", "memory", limits_part(results)),
+            ("docs/http.md", "figures", http_part(results.get("http_face"), origin(only(results, "http_face")))),
+            ("docs/mcp.md", "figures", mcp_part(results.get("mcp_face"), origin(only(results, "mcp_face")))),
             ("docs/recall.md", "quality", quality_part(results.get("quality"))),
         )
     }

@@ -33,6 +33,14 @@ ctypedef struct link_t:             # in a ring; alone it points at itself
     void* owner                     # borrowed: the object that holds the link
 
 
+cdef extern from * nogil:
+    void __builtin_prefetch(const void* address) noexcept
+
+
+cdef inline uint32_t word_block(uint64_t word) noexcept nogil:
+    return <uint32_t>word
+
+
 cdef class OpenResult:
     # A lazy result that still points into the tables.
     # The writer freezes all open ones before it changes what they point at.
@@ -67,6 +75,10 @@ cdef class Adjacency:
     cdef size_t retired_bytes
     cdef uint64_t removals          # entries taken out so far: lets a batch reader see that it must look again
 
+    cdef inline void prefetch_start(self, uint64_t word) noexcept nogil:     # where view() will read
+        if word:
+            __builtin_prefetch(self.pool.at(word_block(word)))
+
     cdef void prefetch_end(self, uint64_t word) noexcept nogil           # where append() will write
     cdef void view(self, uint64_t word, list_view_t* out) noexcept nogil
     cdef int append(self, uint64_t* word, uint32_t peer, uint32_t edge, uint32_t relation) noexcept nogil
@@ -84,10 +96,6 @@ cdef class Adjacency:
 
 cdef inline uint64_t load_word(uint64_t* word) noexcept nogil:
     return __atomic_load_n(word, __ATOMIC_ACQUIRE)
-
-
-cdef inline uint32_t word_block(uint64_t word) noexcept nogil:
-    return <uint32_t>word
 
 
 cdef inline uint32_t word_class(uint64_t word) noexcept nogil:

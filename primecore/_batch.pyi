@@ -1,6 +1,7 @@
 """Types of the compiled `_batch`: batches into the write path, whole or not at all."""
 
-from primecore._pipeline import Pipeline, _Answer, _Prepared
+from primecore._pipeline import Pipeline, _Prepared
+from primecore.model import Receipt
 
 def append_many(
     writer: Pipeline,
@@ -8,5 +9,5 @@ def append_many(
     expected_versions: list[int | None],
     strict: list[bool] | None = None,
     live: list[bytes] | None = None,
-) -> list[_Answer]: ...
+) -> list[Receipt]: ...
 def knows_id(writer: Pipeline, event_id: bytes) -> bool: ...

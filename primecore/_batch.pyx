@@ -8,7 +8,7 @@ from primecore._buffers cimport scratch_reset
 from primecore._event cimport CODE_SPACE_DEFINED, CODE_VECTOR_STORED, event_t, slice_t
 from primecore._pipeline cimport (
     STEP_CONFLICT, STEP_DEGREE, STEP_DUPLICATE, STEP_FULL, STEP_NO_MEMORY, STEP_OK, STEP_UNREADABLE,
-    Pipeline, is_default_space, pending_slot_t, same_content, text_of,
+    Pipeline, is_default_space, pending_slot_t, receipt_of, same_content, text_of,
 )
 from primecore._records cimport MAX_POSITION
 from primecore._wal cimport WAL_NO_ROOM, WAL_OK
@@ -86,7 +86,7 @@ cdef list append_batch(Pipeline writer, event_t* events, list prepared, list exp
         number(writer, event, expected_versions[i], now_us, writer.wal.last_position + 1 + count)
         if event.has_event_id:
             given[event.event_id[:16]] = count
-        answers.append((event.position, event.version, event.event_id[:16], False))
+        answers.append(receipt_of(event, False))
         batch_bytes += writer.wal.record_bytes(event)
         count += 1
     if batch_bytes > MAX_BATCH_BYTES:
@@ -116,7 +116,7 @@ cdef object known_id(Pipeline writer, event_t* event, event_t* events, dict give
     if status == STEP_CONFLICT or status == STEP_UNREADABLE:
         raise writer.failure(status, event, None)
     if status == STEP_DUPLICATE:
-        return event.position, event.version, event.event_id[:16], True
+        return receipt_of(event, True)
     return None
 
 

@@ -98,7 +98,7 @@ cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uin
         node = graph.node(number)
         if node.born == 0 or (recall.domain != NONE32 and node.domain != recall.domain):
             return False
-        created, updated = graph.cold(number).created_us, graph.cold(number).updated_us
+        created, updated = graph.cold(number).created_us, graph.updated_us(number)
         if recall.type.size:
             size = graph.nodes.copy_key(number, key)
             if (
@@ -349,7 +349,7 @@ cdef void score_all(Graph graph, recall_t* recall) noexcept nogil:
         if relevance > 0.0 and recall.half_life_us > 0.0:
             age = recall.now_us
             if it.kind == SUBJECT_NODE:
-                age -= graph.cold(it.number).updated_us
+                age -= graph.updated_us(it.number)
             elif it.row != NONE32:
                 age -= graph.vectors.current.record(it.row).time_us
             it.recency = recall.recency_weight * relevance * exp2(-(<double>age if age > 0 else 0.0) / recall.half_life_us)

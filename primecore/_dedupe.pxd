@@ -9,8 +9,8 @@ ctypedef struct dedupe_slot_t:
 
 
 ctypedef struct dedupe_shard_t:
-    dedupe_slot_t* slots
-    uint32_t mask
+    dedupe_slot_t* slots            # size + spill(size) of them, in order of their fingerprints, empty ones between
+    uint32_t size                   # buckets; 0: no slots yet
     uint32_t used
 
 
@@ -28,5 +28,5 @@ cdef class Dedupe:
     cdef uint32_t candidate(self, uint64_t hash, uint32_t* cursor) noexcept nogil
     cdef int add(self, uint64_t hash, uint32_t position) noexcept nogil
 
-    cdef void place(self, dedupe_shard_t* shard, uint32_t fingerprint, uint32_t position) noexcept nogil
+    cdef int place(self, dedupe_shard_t* shard, uint32_t fingerprint, uint32_t position) noexcept nogil    # -1: no room
     cdef int grow(self, dedupe_shard_t* shard) noexcept nogil

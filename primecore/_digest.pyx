@@ -103,7 +103,7 @@ def nodes(Graph graph not None):
             canonical(&total, graph.states.labels(node.state, NODE_HEADER))
             key(&total, graph.domains, node.domain)
             number(&total, <uint64_t>graph.cold(i).created_us)
-            number(&total, <uint64_t>graph.cold(i).updated_us)
+            number(&total, <uint64_t>graph.updated_us(i))
             number(&total, node.born)
             end(&total)
     return finish(&total)

@@ -1,7 +1,7 @@
 # The graph's tables and the fold of events into them: nodes, edges, vectors' liveness. Knows events and numbers; no files, no JSON beyond
 # handing properties to the merge, no queries.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._adjacency cimport Adjacency, link_t
 from primecore._event cimport event_t, slice_t
@@ -11,7 +11,7 @@ from primecore._history cimport History
 from primecore._memory cimport Epochs, Region
 from primecore._records cimport change_t, edge_t, entity_t, node_cold_t, node_t
 from primecore._shards cimport KeyTable
-from primecore._states cimport States
+from primecore._states cimport UNBOUNDED, States
 from primecore._vectors cimport Vectors
 
 
@@ -48,6 +48,10 @@ cdef class Graph:
 
     cdef node_t* node(self, uint32_t number) noexcept nogil
     cdef node_cold_t* cold(self, uint32_t number) noexcept nogil
+    cdef inline int64_t updated_us(self, uint32_t number) noexcept nogil:    # of a live node
+        cdef int64_t changed_us = self.states.changed_us(self.node(number).state)
+        return self.cold(number).created_us if changed_us == UNBOUNDED else changed_us
+
     cdef edge_t* edge(self, uint32_t number) noexcept nogil
     cdef entity_t* entity(self, uint32_t number) noexcept nogil
     cdef KeyTable table_of(self, const char* entity, uint32_t size)

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from cpython.list cimport PyList_GET_ITEM
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -25,7 +26,7 @@ from primecore._records cimport (
     CHANGE_VECTOR_SHOWN, SUPERSEDED, change_t, edge_t, entity_t, node_cold_t, node_t,
 )
 from primecore._shards cimport KeyTable
-from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, state_t
+from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, changed_at, state_t
 from primecore._vectors cimport Vectors
 
 
@@ -244,10 +245,12 @@ cdef class Graph:
         cdef node_cold_t* cold = self.cold(number)
         cdef bint fresh = node.born == 0
         self.states.drop(&node.state, NODE_HEADER)
-        self.states.put(&node.state, NODE_HEADER, event.properties, event.labels, UNBOUNDED, UNBOUNDED)
-        cold.updated_us = event.time_us
         if fresh:
             cold.created_us = event.time_us
+        self.states.put(
+            &node.state, NODE_HEADER, event.properties, event.labels, changed_at(event.time_us, cold.created_us), UNBOUNDED
+        )
+        if fresh:
             node.born = <uint32_t>event.position
             node.domain = NONE32
             self.change(CHANGE_NODE_LIVE, number)
@@ -260,8 +263,10 @@ cdef class Graph:
         cdef node_t* node = self.node(number)
         if node.born == 0:
             return self.change(CHANGE_IGNORED)
-        self.cold(number).updated_us = event.time_us
-        self.states.merge(&node.state, NODE_HEADER, event.properties, event.labels, UNBOUNDED, UNBOUNDED)
+        self.states.merge(
+            &node.state, NODE_HEADER, event.properties, event.labels,
+            changed_at(event.time_us, self.cold(number).created_us), UNBOUNDED,
+        )
         if event.domain_state != FIELD_ABSENT:
             self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
         return 0
@@ -481,9 +486,10 @@ cdef class Graph:
         return 0
 
     cdef str relation_name(self, uint32_t number):
-        while <uint32_t>len(self.names) <= number:
-            self.names.append(sys.intern(self.relations.key_str(<uint32_t>len(self.names))))
-        return <str>self.names[number]
+        cdef list names = self.names
+        while <uint32_t>len(names) <= number:
+            names.append(sys.intern(self.relations.key_str(<uint32_t>len(names))))
+        return <str>PyList_GET_ITEM(names, number)
 
     cdef void reclaim(self):
         self.nodes.reclaim()

@@ -249,7 +249,7 @@ cdef class Lexical(Part):
                 job.about.type = self.types.type_of(self.graph, number)
                 job.about.domain = node.domain
                 job.about.created_us = cold.created_us
-                job.about.updated_us = cold.updated_us
+                job.about.updated_us = self.graph.updated_us(number)
                 job.is_live = 1
         else:
             byte_at(self.vector_marks, number)[0] = 0

@@ -16,6 +16,10 @@ from primecore._walks import direction_bits
 from primecore.model import Neighbor
 
 
+cdef enum:
+    FREE_TRIES = 3                  # reads beside a writer, before one that holds it off
+
+
 ctypedef struct key_t:
     const char* data
     uint32_t size
@@ -90,13 +94,30 @@ cdef inline void prefetch_lists(Graph graph, uint32_t number, uint8_t direction)
     graph.adjacency.view(load_word(&node.out_list), &entries)
     if direction & 1 and entries.count:
         __builtin_prefetch(entries.peers)
+        __builtin_prefetch(entries.relations)
     graph.adjacency.view(load_word(&node.in_list), &entries)
     if direction & 2 and entries.count:
         __builtin_prefetch(entries.peers)
+        __builtin_prefetch(entries.relations)
 
 
 cdef extern from * nogil:
     void __builtin_prefetch(const void* address) noexcept
+
+
+cdef inline bint copied_whole(list_view_t* entries, rows_t* rows, size_t at, bint outward) noexcept nogil:
+    # A list all of whose entries count, with the relations' numbers in it, is copied in loops without branches.
+    cdef uint32_t i, odd = 0
+    for i in range(entries.count):
+        rows.peers[at + i] = entries.peers[i]
+    for i in range(entries.count):
+        rows.edges[at + i] = entries.edges[i]
+    for i in range(entries.count):
+        rows.relations[at + i] = entries.relations[i]
+        odd |= <uint32_t>entries.relations[i] + 1
+    for i in range(entries.count):
+        rows.outward[at + i] = outward
+    return odd <= RELATION_FAR          # neither far nor dead
 
 
 cdef size_t row(Graph graph, uint32_t number, uint32_t relation, uint8_t direction, rows_t* rows,
@@ -111,6 +132,10 @@ cdef size_t row(Graph graph, uint32_t number, uint32_t relation, uint8_t directi
         graph.adjacency.view(load_word(&node.out_list if side == 1 else &node.in_list), &entries)
         if reserve(rows, at + entries.count) < 0:
             return <size_t>-1
+        if relation == NONE32 and (side == 1 or direction != 3 or node.loops == 0):
+            if copied_whole(&entries, rows, at, side == 1):
+                at += entries.count
+                continue
         for i in range(entries.count):
             name = entries.relations[i]
             if name & RELATION_DEAD or (side == 2 and direction == 3 and entries.peers[i] == number):
@@ -235,7 +260,7 @@ def neighbors_many(Graph graph not None, ids not None, uint32_t relation=NONE32,
     cdef uint8_t bits = direction_bits(direction)
     cdef Py_ssize_t size
     cdef uint64_t stamp
-    cdef int status, slot
+    cdef int status, slot, tries
     many.graph = graph
     many.count = count
     many.rows.offsets = <uint64_t*>malloc((count + 1) * sizeof(uint64_t))
@@ -245,13 +270,17 @@ def neighbors_many(Graph graph not None, ids not None, uint32_t relation=NONE32,
         for i in range(count):
             keys[i].data = PyUnicode_AsUTF8AndSize(<str?>texts[i], &size)
             keys[i].size = <uint32_t>size
-        stamp = graph.stamp
-        many.position = graph.applied_position
-        with nogil:
-            slot = graph.epochs.enter()
-            status = run(graph, keys, count, relation, bits, &many.rows)
-            graph.epochs.leave(slot)
-        if graph.stamp != stamp:
+        for tries in range(FREE_TRIES):
+            stamp = graph.stamp
+            many.position = graph.applied_position
+            with nogil:
+                slot = graph.epochs.enter()
+                status = run(graph, keys, count, relation, bits, &many.rows)
+                graph.epochs.leave(slot)
+            if graph.stamp == stamp:
+                break
+        else:
+            # Whoever writes all the time waits once: under the GIL nothing is folded.
             many.position = graph.applied_position
             status = run(graph, keys, count, relation, bits, &many.rows)
         if status < 0:

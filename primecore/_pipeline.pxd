@@ -39,6 +39,8 @@ cdef class Pipeline:
     cdef readonly Wal wal
     cdef object log
     cdef object lock
+    cdef object acquire                     # its methods, looked up once
+    cdef object release
     cdef object torn
     cdef object history                     # rows that the first event of a duplicate was last read from
     cdef event_t* events
@@ -81,6 +83,7 @@ cdef class Pipeline:
     cdef object wrong_dimensions(self, event_t* event, uint32_t expected, str source)
 
 
+cdef object receipt_of(event_t* event, bint duplicate)          # a model.Receipt
 cdef str text_of(slice_t text)
 cdef bint is_default_space(event_t* event) noexcept nogil
 cdef bint same_content(event_t* a, event_t* b) noexcept nogil   # as idempotency means it

@@ -7,10 +7,10 @@ from typing import Protocol
 from primecore._dedupe import Dedupe
 from primecore._graph import Graph
 from primecore._wal import Wal
+from primecore.model import Receipt
 
 # Type, entity id, payload, metadata, event id, microseconds since 1970; None where the log assigns or nothing is said.
 _Prepared = tuple[bytes, bytes, bytes, bytes | None, bytes | None, int | None]
-_Answer = tuple[int, int, bytes, bool]  # position, version, event id, duplicate
 
 class _Log(Protocol):
     # What it asks of a log.
@@ -38,4 +38,4 @@ class Pipeline:
     @property
     def wal(self) -> Wal: ...
     def expect_model(self, model: bytes, dimensions: int) -> None: ...
-    def append(self, prepared: _Prepared, expected_version: int | None = None, strict: bool = False) -> _Answer: ...
+    def append(self, prepared: _Prepared, expected_version: int | None = None, strict: bool = False) -> Receipt: ...

@@ -3,6 +3,7 @@
 import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
@@ -32,6 +33,16 @@ from primecore.errors import (
     VectorNotFound,
     VersionConflict,
 )
+from primecore.model import Receipt
+
+
+cdef extern from "result_row.h":
+    ctypedef struct PyTypeObject:
+        pass
+    object row_new(PyTypeObject* type, Py_ssize_t size)
+    void PyTuple_SET_ITEM(object tuple, Py_ssize_t at, object item)
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 largest)
+    void* PyUnicode_DATA(object text)
 
 
 cdef extern from "xxhash.h" nogil:
@@ -50,6 +61,8 @@ cdef extern from "<time.h>" nogil:
     const int CLOCK_REALTIME
 
 
+cdef PyTypeObject* RECEIPT = <PyTypeObject*>Receipt
+
 cdef enum:
     PENDING_SLOTS = 512
 
@@ -66,6 +79,8 @@ cdef class Pipeline:
         self.log = log
         self.wal = log.wal
         self.lock = lock
+        self.acquire = lock.acquire
+        self.release = lock.release
         self.torn = torn
         self.events = <event_t*>malloc(SLICE * sizeof(event_t))
         self.id_hashes = <uint64_t*>malloc(SLICE * sizeof(uint64_t))
@@ -274,12 +289,13 @@ cdef class Pipeline:
     def append(self, tuple prepared not None, expected_version=None, bint strict=False):
         """Appends one event: (type, entity id, payload, metadata, event id, time), the last four bytes, bytes, bytes and int, or None.
 
-        Returns (position, version, event id, duplicate). With `strict`, what it changes must be live (NodeNotFound, EdgeNotFound).
+        Returns a Receipt. With `strict`, what it changes must be live (NodeNotFound, EdgeNotFound).
         """
         cdef event_t* event = self.events
         cdef int status
         cdef uint64_t id_hash
-        with self.lock:
+        self.acquire()
+        try:
             scratch_reset(&self.scratch)
             self.fill(event, prepared)
             self.hash_keys(event)
@@ -290,7 +306,7 @@ cdef class Pipeline:
             if event.has_event_id:
                 status = self.find_duplicate(event, id_hash)
                 if status == STEP_DUPLICATE:
-                    return event.position, event.version, event.event_id[:16], True
+                    return receipt_of(event, True)
                 if status != STEP_OK:
                     raise self.failure(status, event, None)
             if strict:
@@ -307,7 +323,9 @@ cdef class Pipeline:
                 raise self.failure(status, event, None)
             self.fold(event, 1)
             self.generation += 1
-            return event.position, event.version, event.event_id[:16], False
+            return receipt_of(event, False)
+        finally:
+            self.release()
 
     cdef int log_with_room(self, event_t* event, uint64_t id_hash) except? -99:
         cdef int status = self.log_event(event, id_hash)
@@ -437,6 +455,22 @@ cdef inline slice_t slice_of(bytes data) noexcept:
     # Anything over 4 GiB is over every limit: it stays so when cut.
     out.size = <uint32_t>PyBytes_GET_SIZE(data) if PyBytes_GET_SIZE(data) < 0xFFFFFFFF else 0xFFFFFFFE
     return out
+
+
+cdef object receipt_of(event_t* event, bint duplicate):
+    cdef object result = row_new(RECEIPT, 4)
+    cdef object event_id = PyUnicode_New(36, 127)
+    format_uuid(event.event_id, <char*>PyUnicode_DATA(event_id))
+    put(result, 0, event.position)
+    put(result, 1, event.version)
+    put(result, 2, event_id)
+    put(result, 3, duplicate)
+    return result
+
+
+cdef inline void put(object result, Py_ssize_t at, object item) noexcept:
+    Py_INCREF(item)
+    PyTuple_SET_ITEM(result, at, item)
 
 
 cdef str text_of(slice_t text):

@@ -28,6 +28,10 @@ cdef class Reader:
     cdef int attend(self) except -1
 
 
+cdef enum:
+    FEW = 32                        # entries of a list that need no memory of their own while it is made
+
+
 cdef class Neighbors(OpenResult):
     cdef Graph graph
     cdef uint64_t out_word
@@ -38,6 +42,7 @@ cdef class Neighbors(OpenResult):
     cdef uint32_t limit
     cdef list items                     # once made
 
+    cdef list rows(self, bint whole)
     cdef list make(self)
     cdef uint32_t length(self) noexcept
     cdef uint32_t collect(self, uint64_t word, bint skip_loops, uint32_t room, uint32_t* peers,

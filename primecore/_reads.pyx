@@ -7,7 +7,7 @@ from cpython.object cimport Py_EQ, Py_NE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from primecore._adjacency cimport (
@@ -36,18 +36,9 @@ cdef extern from "Python.h":
     object PyUnicode_Substring(object text, Py_ssize_t start, Py_ssize_t end)
 
 
-cdef extern from *:
-    """
-    /* An instance of a subclass of tuple that adds nothing to it, each item NULL, for items that hold no other object:
-     * the collector need not know of it (as it forgets tuples that it finds to be such), so it is not told. */
-    static PyObject *row_new(PyTypeObject *type, Py_ssize_t size) {
-        PyTupleObject *row = PyObject_GC_NewVar(PyTupleObject, type, size);
-        if (row != NULL)
-            memset(row->ob_item, 0, (size_t)size * sizeof(PyObject *));
-        return (PyObject *)row;
-    }
-    """
-    object row_new(PyTypeObject* type, Py_ssize_t size)
+cdef extern from "spare_rows.h":
+    void spare_rows_of(PyTypeObject* type)
+    object spare_row_new()
 
 
 cdef extern from "atomics.h" nogil:
@@ -60,6 +51,7 @@ cdef extern from * nogil:
 
 # Result tuples are filled in C: a call of the class would be Python code, in which the GIL may change hands.
 cdef PyTypeObject* NEIGHBOR = <PyTypeObject*>Neighbor
+spare_rows_of(NEIGHBOR)
 cdef PyTypeObject* DISTANT = <PyTypeObject*>DistantNeighbor
 cdef PyTypeObject* NODE = <PyTypeObject*>Node
 cdef PyTypeObject* EDGE = <PyTypeObject*>Edge
@@ -83,7 +75,6 @@ cdef object finish(object result, Py_ssize_t at):
 
 cdef object finish_node(object node):
     return finish(node, 2)
-
 
 cdef object finish_edge(object edge):
     return finish(edge, 5)
@@ -158,18 +149,18 @@ cdef class Neighbors(OpenResult):
         count = self.collect(self.out_word, False, self.limit, NULL, NULL)
         return count + self.collect(self.in_word, self.out_word != 0, self.limit - count, NULL, NULL)
 
-    cdef list make(self):
-        cdef uint32_t room, out_count, count, i
-        cdef uint32_t* peers
+    cdef list rows(self, bint whole):
+        # All entries, or the peers' ids alone.
+        cdef uint32_t out_count, count, i, room = word_count(self.out_word) + word_count(self.in_word)
+        cdef uint32_t[2 * FEW] few
+        cdef uint32_t* peers = few
         cdef uint32_t* edges
         cdef list items
         cdef int collects
-        if self.items is not None:
-            return self.items
-        room = word_count(self.out_word) + word_count(self.in_word)
-        peers = <uint32_t*>malloc((2 * <size_t>room + 1) * sizeof(uint32_t))
-        if peers == NULL:
-            raise MemoryError("no room for neighbours")
+        if room > FEW:
+            peers = <uint32_t*>malloc(2 * <size_t>room * sizeof(uint32_t))
+            if peers == NULL:
+                raise MemoryError("no room for neighbours")
         edges = peers + room
         collects = collector_pause()        # all as they are now
         try:
@@ -179,23 +170,32 @@ cdef class Neighbors(OpenResult):
             )
             for i in range(count):
                 __builtin_prefetch(self.graph.node(peers[i]))
-                __builtin_prefetch(self.graph.edge(edges[i]))
+                if whole:
+                    __builtin_prefetch(self.graph.edge(edges[i]))
             items = PyList_New(count)
             for i in range(count):
-                item = self.neighbor(peers[i], edges[i], OUT if i < out_count else IN)
+                if whole:
+                    item = self.neighbor(peers[i], edges[i], OUT if i < out_count else IN)
+                else:
+                    item = self.graph.nodes.key_str(peers[i])
                 Py_INCREF(item)
                 PyList_SET_ITEM(items, i, item)
         finally:
             collector_resume(collects)
-            free(peers)
-        self.items = items
-        self.unlink()
+            if peers != few:
+                free(peers)
         return items
+
+    cdef list make(self):
+        if self.items is None:
+            self.items = self.rows(True)
+            self.unlink()
+        return self.items
 
     cdef object neighbor(self, uint32_t peer, uint32_t number, str direction):
         cdef edge_t* edge = self.graph.edge(number)
         cdef str relation = self.graph.relation_name(edge.relation)
-        cdef object result = row_new(NEIGHBOR, 5)
+        cdef object result = spare_row_new()
         put(result, 0, self.graph.nodes.key_str(peer))
         put(result, 1, self.graph.edges.key_str(number))
         put(result, 2, relation)
@@ -232,7 +232,7 @@ cdef class Neighbors(OpenResult):
 
     def peers(self):
         """The peers' ids alone, in the same order."""
-        return [item[0] for item in self.make()]
+        return self.rows(False) if self.items is None else [item[0] for item in self.items]
 
     def __richcmp__(self, other, int operation):
         if operation not in (Py_EQ, Py_NE) or not isinstance(other, (list, tuple, Neighbors)):
@@ -332,7 +332,7 @@ cdef class Reader:
         if self.watched and self.successor is not None and not self.closed:
             return self.successor.neighbors(id, relation=relation, direction=direction, depth=depth, limit=limit)
         number = self.find_node(id)
-        if direction is not BOTH and direction not in DIRECTIONS:
+        if direction is not BOTH and direction is not OUT and direction is not IN and direction not in DIRECTIONS:
             raise InvalidArgument(f"direction: expected 'out', 'in' or 'both', found {direction!r}")
         if depth is not ONE_STEP and depth != 1:
             return self.distant(number, relation, direction, depth, limit)
@@ -345,10 +345,12 @@ cdef class Reader:
         node = self.graph.node(number)
         result.own = number
         result.loops = node.loops
-        if direction != "in":
+        if direction is BOTH or direction != IN:
             result.out_word = node.out_list
-        if direction != "out":
+            self.graph.adjacency.prefetch_start(result.out_word)
+        if direction is BOTH or direction != OUT:
             result.in_word = node.in_list
+            self.graph.adjacency.prefetch_start(result.in_word)
         ring_insert(&self.graph.open_head, &result.link)
         return result
 
@@ -403,14 +405,14 @@ cdef class Reader:
         return finish_node(node)
 
     cdef object raw_node(self, uint32_t number):
-        # A Node whose properties are still text. Runs no Python code, so that no write comes between two of them;
-        # the caller has paused the collector.
+        # A Node whose properties are still text. The collector is paused: no Python code runs, no write comes between.
         cdef Graph graph = self.graph
         cdef node_t* node = graph.node(number)
         cdef node_cold_t* cold = graph.cold(number)
         cdef slice_t properties = graph.states.properties(node.state, NODE_HEADER)
         cdef slice_t labels = graph.states.labels(node.state, NODE_HEADER)
         cdef str key = graph.nodes.key_str(number)
+        cdef int64_t changed_us = graph.states.changed_us(node.state)
         cdef object created = datetime_of(cold.created_us)
         cdef object result = NODE.tp_alloc(NODE, 9)
         put(result, 0, key)
@@ -419,7 +421,7 @@ cdef class Reader:
         put(result, 3, None if node.domain == NONE32 else graph.domains.key_str(node.domain))
         put(result, 4, tuple(loads(labels)) if labels.size else ())
         put(result, 5, created)
-        put(result, 6, created if cold.updated_us == cold.created_us else datetime_of(cold.updated_us))
+        put(result, 6, created if changed_us == UNBOUNDED else datetime_of(changed_us))
         put(result, 7, node.version)
         put(result, 8, node.last_position)
         return result

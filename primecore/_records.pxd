@@ -19,9 +19,8 @@ ctypedef struct node_t:             # 64 bytes: one cache line answers "is it li
     uint32_t loops                  # live edges from the node to itself
 
 
-ctypedef struct node_cold_t:        # 32 bytes, what lookups and walks do not touch
-    int64_t created_us
-    int64_t updated_us
+ctypedef struct node_cold_t:        # 24 bytes, what lookups and walks do not touch
+    int64_t created_us              # the time of the last change, if that is another, stands in the state
     uint32_t type_previous          # doubly linked live nodes of the type, in order of birth
     uint32_t type_next
     uint32_t domain_previous        # doubly linked members of the domain, in order of joining

@@ -152,22 +152,25 @@ cdef class Rows:
         """The log's chain hash behind the last event, or behind that of position `last`, from the one before the first:
         recomputed from what the rows say."""
         cdef uint8_t[16] chain
-        cdef uint64_t position
+        cdef uint64_t position, end = last if last < self.last else self.last
         cdef size_t size, capacity = 4096
         cdef char* buffer = <char*>malloc(capacity)
-        cdef char* grown
+        cdef char* grown = buffer
         memcpy(chain, PyBytes_AS_STRING(before), 16)
         try:
-            for position in range(self.first, (last if last < self.last else self.last) + 1):
-                size = self.record_bytes(position)
-                if size > capacity or buffer == NULL:
-                    grown = <char*>realloc(buffer, size)
+            with nogil:
+                for position in range(self.first, end + 1):
+                    size = self.record_bytes(position)
+                    if size > capacity and grown != NULL:
+                        grown = <char*>realloc(buffer, size)
+                        buffer = grown if grown != NULL else buffer
+                        capacity = size
                     if grown == NULL:
-                        raise MemoryError("no room for an event")
-                    buffer = grown
-                    capacity = size
-                self.write_record(position, buffer)
-                chain_extend(chain, buffer)
+                        break
+                    self.write_record(position, buffer)
+                    chain_extend(chain, buffer)
+            if grown == NULL:
+                raise MemoryError("no room for an event")
         finally:
             free(buffer)
         return chain[:16]

@@ -34,22 +34,47 @@ cdef extern from *:
     static PyObject *key_cell_str(const key_cell_t *cell, const prefix_slot_t *slots, const char *prefix_bytes,
                                   const char *arena) {
         const uint32_t size = key_cell_size(cell, slots);
-        if (size == 0 || !key_cell_is_ascii(cell, slots, prefix_bytes, arena)) {
-            PyObject *bytes = PyBytes_FromStringAndSize(NULL, size), *text = NULL;
-            if (bytes != NULL) {
-                key_cell_write(cell, slots, prefix_bytes, arena, PyBytes_AS_STRING(bytes));
-                text = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes), size, NULL);
-                Py_DECREF(bytes);
-            }
+        PyObject *text = NULL;
+        if (size && key_cell_is_ascii(cell, slots, prefix_bytes, arena)) {
+            text = PyUnicode_New(size, 127);
+            if (text != NULL)
+                key_cell_write(cell, slots, prefix_bytes, arena, (char *)((PyASCIIObject *)text + 1));
             return text;
         }
-        PyObject *text = PyUnicode_New(size, 127);
-        if (text != NULL)
-            key_cell_write(cell, slots, prefix_bytes, arena, (char *)((PyASCIIObject *)text + 1));
+        PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
+        if (bytes != NULL) {
+            key_cell_write(cell, slots, prefix_bytes, arena, PyBytes_AS_STRING(bytes));
+            text = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes), size, NULL);
+            Py_DECREF(bytes);
+        }
         return text;
     }
+    /* The same, asking but once of which kind the cell is: lists of neighbours spell two keys an entry. What is spelled
+     * right into a str turns out not to be ASCII as it is copied, if it does; then it is dropped again. */
+    static inline PyObject *key_cell_short_str(const key_cell_t *cell, const prefix_slot_t *slots,
+                                               const char *prefix_bytes, const char *arena) {
+        const prefix_slot_t prefix = slots[cell->prefix];
+        const int is_uuid = cell->kind == KEY_UUID;
+        const uint32_t rest = is_uuid ? UUID_TEXT_BYTES : cell->size;
+        if (!(is_uuid || cell->kind == KEY_INLINE) || prefix.size + rest == 0)
+            return key_cell_str(cell, slots, prefix_bytes, arena);
+        PyObject *text = PyUnicode_New(prefix.size + rest, 127);
+        if (text == NULL)
+            return NULL;
+        char *out = (char *)((PyASCIIObject *)text + 1);
+        uint64_t seen = key_bytes_copy_seen(out, prefix_bytes + prefix.offset, prefix.size);
+        if (is_uuid)
+            uuid_write(cell->body, out + prefix.size);
+        else
+            seen |= key_bytes_copy_seen(out + prefix.size, (const char *)cell->body, rest);
+        if (!(seen & 0x8080808080808080ull))
+            return text;
+        Py_DECREF(text);
+        return key_cell_str(cell, slots, prefix_bytes, arena);
+    }
     """
-    object key_cell_str(const key_cell_t* cell, const prefix_slot_t* slots, const char* prefix_bytes, const char* arena)
+    object key_cell_short_str(const key_cell_t* cell, const prefix_slot_t* slots, const char* prefix_bytes,
+                              const char* arena)
 
 
 cdef extern from "hash.h" nogil:
@@ -359,7 +384,9 @@ cdef class KeyTable:
         return key_cell_size(cell, self.prefix_slots)
 
     cdef object key_str(self, uint32_t number):
-        return key_cell_str(<key_cell_t*>self.record(number), self.prefix_slots, self.prefix_bytes, self.key_arena.base)
+        return key_cell_short_str(
+            <key_cell_t*>self.record(number), self.prefix_slots, self.prefix_bytes, self.key_arena.base
+        )
 
     cdef uint32_t prefix_of(self, uint32_t number) noexcept nogil:
         return (<key_cell_t*>self.record(number)).prefix

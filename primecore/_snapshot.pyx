@@ -7,6 +7,7 @@ from primecore._graph cimport Graph
 from primecore._graveyard cimport grave_t, heads_t
 from primecore._history cimport times_t
 from primecore._image cimport Draft, Image
+from primecore._dedupe cimport dedupe_slot_t
 from primecore._records cimport edge_t, entity_t, node_cold_t, node_t
 from primecore._states cimport state_t
 from primecore._vectors cimport vector_t
@@ -18,6 +19,7 @@ def layout() -> dict[str, int]:
         "node_t": sizeof(node_t), "node_cold_t": sizeof(node_cold_t), "edge_t": sizeof(edge_t),
         "entity_t": sizeof(entity_t), "state_t": sizeof(state_t), "vector_t": sizeof(vector_t),
         "grave_t": sizeof(grave_t), "heads_t": sizeof(heads_t), "times_t": sizeof(times_t),
+        "dedupe_slot_t": sizeof(dedupe_slot_t),     # in order of fingerprints since it stands here
     }
 
 

@@ -10,6 +10,11 @@ from primecore._jsontree cimport json_merge
 from primecore._memory cimport Arena
 
 
+cdef inline size_t header_of(state_t* state, uint32_t header) noexcept nogil:
+    # What comes before the properties.
+    return header + (sizeof(int64_t) if header == NODE_HEADER and state.valid_from_us != UNBOUNDED else 0)
+
+
 cdef class States:
     """The arena of what nodes and edges say of themselves."""
 
@@ -40,6 +45,9 @@ cdef class States:
         out.valid_to_us = UNBOUNDED
         if ref:
             memcpy(out, self.arena.at(ref), header)
+            if out.labels_bytes & STATE_CHANGED:
+                out.labels_bytes &= ~<uint32_t>STATE_CHANGED
+                memcpy(&out.valid_from_us, self.arena.at(ref) + header, sizeof(int64_t))
 
     cdef slice_t properties(self, uint32_t ref, uint32_t header) noexcept nogil:
         cdef state_t state
@@ -48,7 +56,7 @@ cdef class States:
         out.data = b"{}"
         out.size = 2
         if state.properties_bytes:
-            out.data = self.arena.at(ref) + header
+            out.data = self.arena.at(ref) + header_of(&state, header)
             out.size = state.properties_bytes
         return out
 
@@ -56,21 +64,27 @@ cdef class States:
         cdef state_t state
         cdef slice_t out
         self.read(ref, header, &state)
-        out.data = self.arena.at(ref) + header + state.properties_bytes
+        out.data = self.arena.at(ref) + header_of(&state, header) + state.properties_bytes
         out.size = state.labels_bytes
         return out
+
+    cdef int64_t changed_us(self, uint32_t ref) noexcept nogil:
+        cdef state_t state
+        self.read(ref, NODE_HEADER, &state)
+        return state.valid_from_us
 
     cdef void drop(self, uint32_t* ref, uint32_t header) noexcept nogil:
         cdef state_t old
         if ref[0]:
             self.read(ref[0], header, &old)
-            self.arena.free(ref[0], <size_t>header + old.properties_bytes + old.labels_bytes)
+            self.arena.free(ref[0], header_of(&old, header) + old.properties_bytes + old.labels_bytes)
             ref[0] = 0
 
     cdef int put(self, uint32_t* ref, uint32_t header, slice_t properties, slice_t labels, int64_t valid_from_us,
                  int64_t valid_to_us) except -1:
         cdef state_t state
         cdef char* at
+        cdef size_t head
         state.properties_bytes = 0 if properties.size == 2 else properties.size     # "{}" is what nothing says too
         state.labels_bytes = 0 if labels.size == 2 else labels.size
         state.valid_from_us = valid_from_us
@@ -78,15 +92,20 @@ cdef class States:
         ref[0] = 0
         if not (state.properties_bytes or state.labels_bytes or valid_from_us != UNBOUNDED or valid_to_us != UNBOUNDED):
             return 0
-        ref[0] = self.arena.alloc(<size_t>header + state.properties_bytes + state.labels_bytes)
+        head = header_of(&state, header)
+        ref[0] = self.arena.alloc(head + state.properties_bytes + state.labels_bytes)
         if ref[0] == 0:
             raise MemoryError("no room for properties")
         at = self.arena.at(ref[0])
+        if head != header:
+            memcpy(at + header, &valid_from_us, sizeof(int64_t))
+            state.labels_bytes |= STATE_CHANGED
         memcpy(at, &state, header)
+        state.labels_bytes &= ~<uint32_t>STATE_CHANGED
         if state.properties_bytes:
-            memcpy(at + header, properties.data, state.properties_bytes)
+            memcpy(at + head, properties.data, state.properties_bytes)
         if state.labels_bytes:
-            memcpy(at + header + state.properties_bytes, labels.data, state.labels_bytes)
+            memcpy(at + head + state.properties_bytes, labels.data, state.labels_bytes)
         return 0
 
     cdef int merge(self, uint32_t* ref, uint32_t header, slice_t patch, slice_t labels, int64_t valid_from_us,

@@ -47,6 +47,13 @@ cdef extern from * nogil:
         __ATOMIC_RELEASE
 
 
+cdef dict regions_of(Space space):
+    return {
+        "rows": space.rows, "floats": space.floats, "codes": space.codes, "nibbles": space.nibbles,
+        "hints": space.hints, "signs": space.signs, "row_of": space.row_of,
+    }
+
+
 cdef class Space:
     """The vectors stored under one definition of the space: numbers, codes for the scan, texts and metadata."""
 
@@ -67,13 +74,9 @@ cdef class Space:
 
     def dump(self, Draft draft not None, str name not None):
         """Adds its rows, texts and metadata to a draft."""
-        draft.region(f"{name}.rows", self.rows)
-        draft.region(f"{name}.floats", self.floats)
-        draft.region(f"{name}.codes", self.codes)
-        draft.region(f"{name}.nibbles", self.nibbles)
-        draft.region(f"{name}.hints", self.hints)
-        draft.region(f"{name}.signs", self.signs)
-        draft.region(f"{name}.row_of", self.row_of)
+        cdef Region region
+        for part, region in regions_of(self).items():
+            draft.region(f"{name}.{part}", region)
         draft.arena(f"{name}.texts", self.texts)
         draft.notes[name] = {
             "dimensions": self.dimensions, "model": self.model, "count": self.count, "live": self.live,
@@ -83,13 +86,9 @@ cdef class Space:
     def load(self, Image image not None, str name not None):
         """Takes over what `dump` added; made with the dimensions and the model that it noted."""
         noted = image.note(name)
-        image.region(f"{name}.rows", self.rows)
-        image.region(f"{name}.floats", self.floats)
-        image.region(f"{name}.codes", self.codes)
-        image.region(f"{name}.nibbles", self.nibbles)
-        image.region(f"{name}.hints", self.hints)
-        image.region(f"{name}.signs", self.signs)
-        image.region(f"{name}.row_of", self.row_of)
+        cdef Region region
+        for part, region in regions_of(self).items():
+            image.region(f"{name}.{part}", region)
         image.arena(f"{name}.texts", self.texts)
         self.count = noted["count"]
         self.live = noted["live"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from primecore import _jsontree, exactjson
+from primecore import _encode, _jsontree, exactjson
 from primecore._facts import event_id_bytes, time_us
 from primecore.errors import InvalidArgument, InvalidEvent
 from primecore.model import Event
@@ -41,7 +41,7 @@ def encode_json(value: Any, field: str) -> bytes:
         text = orjson.dumps(value, option=_OPTIONS)
     except TypeError as error:
         return _encode_slowly(value, field, error)
-    if b"null" in text:  # orjson writes NaN and infinities as null
+    if text.find(b"null") >= 0:  # `in` asks whether it is a number first; orjson writes NaN and infinities as null
         _refuse_not_finite(value, field)
     return text
 
@@ -117,6 +117,10 @@ def prepare(
     metadata: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """An event's parts as bytes and numbers, not yet checked against the rules of events."""
+    if event_id is None and timestamp is None:
+        ordinary = _encode.prepare(event_type, entity_id, payload, metadata)
+        if ordinary is not None:
+            return ordinary
     return (
         encode_text(event_type, "event_type"),
         encode_text(entity_id, "entity_id"),

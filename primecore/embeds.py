@@ -165,7 +165,7 @@ class Embeds(Writes):
                 continue
             if durable or self._always:
                 self._engine.wait_durable(max(answer[0] for answer in answers))
-            return self._receipt(*answers[0])
+            return answers[0]
 
     def _followed(self, entity_id: str, text: str, about: Json | None) -> codec.Prepared:
         if not text:

@@ -258,7 +258,7 @@ class Memories(Recalls):
                 answers = _batch.append_many(
                     self._write_path(), batch, [None] * len(batch), [True] + [False] * (len(batch) - 1)
                 )
-                receipt = self._receipt(*answers[0])
+                receipt = answers[0]
         if durable or self._always:
             self._engine.wait_durable(receipt.position + len(batch) - 1)
         return receipt

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, Final
 
 from primecore import _batch, _lines, codec
-from primecore._facts import event_id_text
 from primecore._pipeline import Pipeline
 from primecore.engine import Engine
 from primecore.errors import EdgeNotFound, InvalidArgument, InvalidEvent, NodeNotFound
@@ -68,20 +67,16 @@ class Writes:
         self._engine.check()
         if expected_version is not None:
             check_count(expected_version, "expected_version")
-        position, version, event_id, duplicate = self._append(prepared, expected_version, strict)
+        receipt = self._append(prepared, expected_version, strict)
         if durable or self._always:
-            self._engine.wait_durable(position)
-        return self._receipt(position, version, event_id, duplicate)
+            self._engine.wait_durable(receipt.position)
+        return receipt
 
     def _write_typed(
         self, prepared: codec.Prepared, expected_version: int | None, durable: bool, strict: bool
     ) -> Receipt:
         # What a verb with a name of its own writes: where something else must follow it, that goes into the same batch.
         return self._write(prepared, expected_version, durable, strict)
-
-    @staticmethod
-    def _receipt(position: int, version: int, event_id: bytes, duplicate: bool) -> Receipt:
-        return Receipt(position, version, event_id_text(event_id), duplicate)
 
     def append_many(self, events: Iterable[Event | Json], *, durable: bool = False) -> list[Receipt]:
         """Appends a batch of envelopes (dicts, which may carry `expected_version`, or Events) whole or not at all.
@@ -98,10 +93,10 @@ class Writes:
         self, prepared: Sequence[codec.Prepared], expected_versions: Sequence[int | None], durable: bool
     ) -> list[Receipt]:
         self._engine.check()
-        answers = _batch.append_many(self._engine.pipeline, list(prepared), list(expected_versions))
-        if answers and (durable or self._always):
-            self._engine.wait_durable(max(answer[0] for answer in answers))
-        return [self._receipt(*answer) for answer in answers]
+        receipts = _batch.append_many(self._engine.pipeline, list(prepared), list(expected_versions))
+        if receipts and (durable or self._always):
+            self._engine.wait_durable(max(receipt.position for receipt in receipts))
+        return receipts
 
     def _typed(self, event_type: str, entity_id: str, payload: Json, strict: bool, envelope: dict[str, Any]) -> Receipt:
         expected_version = envelope.pop("expected_version", None)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.children import child_environment
+from support.command_line import Shell
 from support.compare import assert_same
 from support.disks import STORE, events_of, open_on
 from support.feed import feed_on
@@ -419,3 +420,25 @@ def test_the_example_asks_duckdb_and_pandas(tmp_path: Path) -> None:
     *lines, last = done.stdout.splitlines()
     assert {line.split()[1]: int(line.split()[0].replace(",", "")) for line in lines} == counts
     assert last.startswith("{") and ":" in last
+
+
+def test_the_command_reports_and_does_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell(tmp_path, monkeypatch)
+    with primecore.open(shell.store, checkpoint_events=0) as prime:
+        for turn in range(3):  # the first segments are small, and closed soon
+            said = {"event_type": "note", "payload": {"text": "to be remembered " * 9}}
+            prime.append_many(said | {"entity_id": f"n:{turn}-{number}"} for number in range(6000))
+        for number in range(40):
+            prime.embed(f"m:{number}", [number + 1.0] * 64)
+        events, digest = events_of(prime), prime.digest()
+    [report] = shell("compact", "--codec", "snappy", "--json").documents
+    assert report["files"] == 1 and report["segments"] >= 2 and 0 < report["events"] < len(events)
+    assert 0 < report["bytes_after"] < report["bytes_before"] / 3
+    files = {path.name: path.read_bytes() for path in (shell.store / "history").iterdir()}
+    assert sum(map(len, files.values())) == report["bytes_after"]
+    [again] = shell("compact", "--json").documents
+    assert (again["files"], again["events"], again["bytes_before"], again["bytes_after"]) == (0, 0, 0, 0)
+    assert {path.name: path.read_bytes() for path in (shell.store / "history").iterdir()} == files
+    with primecore.open(shell.store, read_only=True) as prime:
+        assert events_of(prime) == events and prime.digest() == digest
+    assert primecore.verify(shell.store).ok

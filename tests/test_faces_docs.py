@@ -10,6 +10,7 @@ import pytest
 from support.faces_pages import TABLES, written
 
 from primecore.faces import limits
+from primecore.faces.http.protocol import MAX_HEAD_BYTES
 from primecore.faces.http.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
 from primecore.faces.mcp import clients, resources
 
@@ -31,7 +32,9 @@ def test_limits_are_those_of_the_code() -> None:
         f"| `limit` | {limits.MAX_PAGE:,} |",
         f"| `ids` to start from | {limits.MAX_PATH_IDS:,} |",
         f"| an answer | {it.read_seconds:g} s",
-        f"neither sends nor reads | {it.stall_seconds:g} s",
+        f"neither sends its body nor reads | {it.stall_seconds:g} s",
+        f"| {MAX_HEAD_BYTES >> 10} KiB, then 431; {it.stall_seconds:g} s",
+        f"| connections | {it.connections:,}, then 429",
         f"| {it.waiting} |".replace(" |", ", then 429 `too_busy`"),
         f"| {it.uploads}, {it.streams} at a time",
         f"({limits.HTTP_PAGE:,} unless asked",

@@ -43,7 +43,7 @@ def tell(process: subprocess.Popen[bytes], words: str) -> bytes:
     return process.stdout.readline().strip()
 
 
-def eventually(holds, seconds: float = 20) -> None:
+def eventually(holds, seconds: float = 60) -> None:
     """Waits until `holds()`; fails when the time is over."""
     until_s = time.monotonic() + seconds
     while not holds():

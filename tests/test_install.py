@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import stat
+import sys
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from support.command_line import Shell
 
 from primecore.errors import InvalidArgument, StorageFailure
@@ -117,3 +124,39 @@ def test_the_list_of_clients_is_that_of_the_command() -> None:
     from primecore.cli.commands.install import CLIENTS
 
     assert tuple(clients.CLIENTS) == CLIENTS
+
+
+def started(entry: dict[str, Any], **environment: str) -> Any:
+    """What the server answers that a client starts by an entry of its configuration."""
+
+    async def run() -> Any:
+        parameters = StdioServerParameters(command=entry["command"], args=entry["args"], env=environment)
+        with open(os.devnull, "w") as nowhere:
+            async with Client(stdio_client(parameters, errlog=nowhere)) as client:
+                assert len((await client.list_tools()).tools) > 25
+                await client.call_tool("prime_add_node", {"type": "person", "id": "a", "properties": {}})
+                return (await client.call_tool("prime_stats", {})).structured_content
+
+    return anyio.run(run)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/mcp.md"])
+def test_the_configuration_that_is_shown_starts_a_server(page: str, tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[1] / page).read_text()
+    (entry,) = [
+        json.loads(it)["mcpServers"]["prime"]
+        for it in re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+        if "mcpServers" in it
+    ]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    assert started(entry, PATH=path, HOME=str(tmp_path))["total_nodes"] == 1
+    assert (tmp_path / ".prime/memory").is_dir()
+
+
+def test_what_install_writes_starts_a_server(prime: Shell) -> None:
+    """By whole paths: a client that is started from a desktop has no PATH to speak of."""
+    assert prime("install", "claude-code", "--yes", "--data-dir", "my store").code == 0
+    entry = json.loads((prime.folder / "home/.claude.json").read_text())["mcpServers"]["prime"]
+    assert entry["type"] == "stdio" and Path(entry["command"]).is_absolute()
+    assert started(entry, PATH="/usr/bin:/bin", HOME=str(prime.folder / "home"))["total_nodes"] == 1
+    assert (prime.folder / "my store").is_dir()

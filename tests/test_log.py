@@ -28,6 +28,7 @@ from primecore.errors import (
 )
 from primecore.log import Log
 from primecore.memory_storage import MemoryStorage
+from primecore.segments import SegmentSizes
 from primecore.storage import FaultyStorage, RealStorage
 
 ONE = {"entity_id": "node:a:1", "event_type": "prime.node.created", "payload": b"{}"}
@@ -343,3 +344,18 @@ def test_a_closed_log_refuses(tmp_path):
         for call in (log.flush, log.refresh, lambda log=log: log.make_room(1), lambda log=log: append(log, ONE)):
             with pytest.raises(StoreClosed):
                 call()
+
+
+@pytest.mark.parametrize("backend", ["mapping", "pwrite"])
+def test_a_batch_that_moves_on_leaves_zeros_where_it_began(tmp_path, backend):
+    """Else the sealed segment would hold bytes behind its end: damage to verify, and recovery sets them aside."""
+    rng = random.Random(3)
+    sizes = SegmentSizes(first_bytes=8192, max_bytes=8192)
+    with Log.open(tmp_path / "s", segment_sizes=sizes, backend=backend) as log:
+        append(log, event(rng, biggest=300))
+        append_batch(log, [event(rng, biggest=300) for _ in range(30)])
+        first, *later = log.wal.segment_list
+        assert later and first.event_count == 1
+        assert first.end_of_bytes() == first.tail
+        (path, *_) = sorted((tmp_path / "s" / "wal").glob("*.wal"))
+        assert not any(path.read_bytes()[first.tail :])

@@ -54,6 +54,21 @@ def test_a_failed_sync_poisons():
         assert log.wal.last_position == 2
 
 
+def test_a_promise_that_cannot_be_written_poisons(tmp_path):
+    """The sync thread writes it by itself, a second after the sync that it speaks of, and nobody waits for it."""
+    storage, faults = faulty(RealStorage())
+    log = Log.open(tmp_path / "s", storage=storage, backend="pwrite", fsync_interval_ms=3_600_000)
+    append(log, ONE)
+    log.flush()
+    faults.arm(1, errno.EIO)
+    wait_until(lambda: log.wal.status != "ok")
+    with pytest.raises(StorePoisoned, match="position 1 are safe"):
+        append(log, ONE)
+    log.close()
+    with Log.open(tmp_path / "s") as log:
+        assert log.wal.last_position == 1
+
+
 def test_waiters_of_a_failed_sync_all_hear_of_it():
     storage, faults = faulty()
     log = Log.open("/s", storage=storage, fsync_interval_ms=60_000)

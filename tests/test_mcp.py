@@ -74,6 +74,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("prime_domains", {}),
     ("prime_cross_domain", {}),
     ("prime_index", {}),
+    ("prime_index", {"at": 1}),
     ("prime_embed", {"id": ALICE, "text": "Alice leads the login project"}),
     ("prime_similar", {"text": "who leads the login?", "top_k": 2}),
     ("prime_remember", {"text": "Alice likes tea", "links": [["about", ALICE]], "id": "tea"}),

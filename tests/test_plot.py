@@ -63,7 +63,8 @@ def copy(tmp_path: Path) -> Path:
     """The pages that are written to, without figures."""
     root = tmp_path / "root"
     (root / "docs").mkdir(parents=True)
-    for page in ("README.md", "docs/limits.md", "docs/durability.md", "docs/recall.md", "docs/benchmarks.md"):
+    names = ("limits", "durability", "recall", "benchmarks", "http", "mcp")
+    for page in ("README.md", *(f"docs/{name}.md" for name in names)):
         shutil.copy(ROOT / page, root / page)
     (tmp_path / "none").mkdir()
     assert plot("--root", root, "--results", tmp_path / "none").returncode == 0
@@ -156,3 +157,19 @@ def test_the_ladder_is_shown_as_it_was_climbed(results, copy):
     page = (copy / "docs/durability.md").read_text()
     assert "| kills | 1,234 | kills | 60 | 0 |" in page and "| power-cuts | not allowed there | cuts | 0 | 0 |" in page
     assert "first seed 7" in page and "torture" not in (copy / "README.md").read_text().replace("make torture", "")
+
+
+def test_the_faces_have_tables_of_their_own(results, copy):
+    one = {"p50_us": 60.0, "p99_us": 2_550.0, "requests_per_second": 14_018.7}
+    http = {name: one for name in ("bare", "route", "neighbors", "stats", "events_1", "events_1000")}
+    http |= {f"{name}_32_connections": one for name in ("route", "neighbors", "stats")}
+    http |= {"stats": {**one, "p50_us": 72.0}, "nodes": 100_000, "events_per_second_1000_a_request": 523_850.0}
+    mcp = {"nothing": one, "prime_neighbors": {**one, "p50_us": 90.0}, "nodes": 10_000}
+    for name, figures in (("http_face", http), ("mcp_face", mcp)):
+        (results / f"{name}.json").write_text(json.dumps({"benchmark": name, **HEAD, "figures": figures}))
+    assert plot("--root", copy, "--results", results).returncode == 0
+    page = (copy / "docs/http.md").read_text()
+    assert "| `GET stats` | 72 us | 2,550 us | 14,019 | 1.20 |" in page and "523,850 events a second" in page
+    page = (copy / "docs/mcp.md").read_text()
+    assert "10,000 nodes" in page and "| 90 us | 2,550 us | 1.50 |" in page
+    assert "http_face" not in (copy / "README.md").read_text()

@@ -22,6 +22,18 @@
 #define ASIDE_WAIT 0
 #endif
 
+/* ThreadSanitizer has locks of its own, which a process that it knows nothing of would find taken. */
+#if defined(__SANITIZE_THREAD__)
+#define ASIDE_NEVER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ASIDE_NEVER 1
+#endif
+#endif
+#ifndef ASIDE_NEVER
+#define ASIDE_NEVER 0
+#endif
+
 /* Files of the parent are let go of: what it closes must be closed, the lock of its store above all. */
 static inline void aside_close_all_but(int keep)
 {
@@ -42,6 +54,10 @@ static inline void aside_close_all_but(int keep)
  * waits for children of its own never sees this one. It ends with the thread that made it. */
 static inline int aside_fork(int keep)
 {
+#if ASIDE_NEVER
+    (void)keep;
+    return -ENOSYS;
+#else
     sigset_t all, before;
     sigfillset(&all);
     if (pthread_sigmask(SIG_SETMASK, &all, &before))
@@ -64,6 +80,7 @@ static inline int aside_fork(int keep)
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pid < 0 ? -error : pid;
+#endif
 }
 
 static inline void aside_exit(void)

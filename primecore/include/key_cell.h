@@ -94,6 +94,31 @@ static inline void key_bytes_copy(char *to, const char *from, uint32_t size)
     }
 }
 
+/* The same; all bytes on top of each other, in whatever order. */
+static inline uint64_t key_bytes_copy_seen(char *to, const char *from, uint32_t size)
+{
+    if (size >= 8) {
+        uint64_t last = key_load8(from + size - 8), seen = last;
+        for (uint32_t at = 0; at + 8 < size; at += 8) {
+            uint64_t next = key_load8(from + at);
+            seen |= next;
+            memcpy(to + at, &next, 8);
+        }
+        memcpy(to + size - 8, &last, 8);
+        return seen;
+    }
+    if (size >= 4) {
+        uint32_t first = key_load4(from), last = key_load4(from + size - 4);
+        memcpy(to, &first, 4);
+        memcpy(to + size - 4, &last, 4);
+        return first | last;
+    }
+    uint64_t seen = 0;
+    for (uint32_t at = 0; at < size; at++)
+        seen |= (uint8_t)(to[at] = from[at]);
+    return seen;
+}
+
 static const char KEY_DIGITS[] = "0123456789abcdef";
 
 /* 16 bytes as 32 digits. */

@@ -27,6 +27,26 @@ static inline void *table_new(size_t nbytes)
     return got;
 }
 
+static inline void table_free(void *table, size_t nbytes);
+
+/* A table of `new_nbytes`, more than `nbytes`, that begins with what the old one held and goes on with zeros; the old
+ * one is gone, but when it returns NULL. Large ones grow without touching what they hold, where the system can. */
+static inline void *table_grow(void *table, size_t nbytes, size_t new_nbytes)
+{
+#ifdef MREMAP_MAYMOVE
+    if (nbytes >= TABLE_PAGES_BYTES) {
+        void *got = mremap(table, nbytes, new_nbytes, MREMAP_MAYMOVE);
+        return got == MAP_FAILED ? NULL : got;
+    }
+#endif
+    void *got = table_new(new_nbytes);
+    if (got != NULL) {
+        memcpy(got, table, nbytes);
+        table_free(table, nbytes);
+    }
+    return got;
+}
+
 /* `nbytes` as given to table_new. */
 static inline void table_free(void *table, size_t nbytes)
 {

@@ -84,7 +84,8 @@ def mcp_table() -> str:
             shown += (", " if shown else "") + "`max_tokens`?"
         lines.append(_row(f"`{tool.name}`", "yes" if tool.reads else "", tool.operation.summary, shown))
     if "index" not in OPERATIONS:
-        lines.append(_row("`prime_index`", "yes", "Show what the memory holds, as a page of Markdown", "`agent_id`?"))
+        shown = "`agent_id`?, `at`?"
+        lines.append(_row("`prime_index`", "yes", "Show what the memory holds, as a page of Markdown", shown))
     shown = ", ".join(_field(field, field.name) for field in export.FIELDS)
     lines.append(_row(f"`{export.TOOL.name}`", "yes", export.TOOL.title or "", shown))
     return "\n".join(lines)

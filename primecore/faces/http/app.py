@@ -6,6 +6,7 @@ to a question takes less time than a framework's way to it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -23,7 +24,9 @@ from primecore.faces.http.metrics import Metrics
 from primecore.faces.http.request import KEYS, Core, Handler, Request
 from primecore.faces.http.settings import Settings
 from primecore.faces.http.wire import (
+    Body,
     Disconnected,
+    Message,
     Receive,
     Refusal,
     Reply,
@@ -131,13 +134,17 @@ class App:
             if scope["path"] in self._mounts:
                 path = scope["path"]
                 scope["prime.right"] = right
-                await self._mounts[path](scope, receive, sent)
+                await self._mounts[path](scope, await self._whole(scope, receive), sent)
                 reply = None
             else:
                 path, handler, request = self._find(scope, receive, sent, right)
                 reply = await handler(request)
         except Disconnected:
             reply = None
+        except asyncio.CancelledError:  # it took longer than a server that stops waits
+            if not self.core.stopping:
+                raise
+            reply = error_reply("timed_out", "the server stops", "ask again") if not sent.status else None
         except Exception as error:
             if sent.status:
                 log.exception("an answer broke off")
@@ -150,6 +157,16 @@ class App:
             status = reply.status
             await send_reply(send, reply, head=scope["method"] == "HEAD")
         self.metrics.note(path, scope["method"], status, time.perf_counter() - began)
+
+    async def _whole(self, scope: Scope, receive: Receive) -> Receive:
+        """What an application under a path of its own reads from: the body as one message, within our limits."""
+        body = await Body(scope, receive, self.settings.body_bytes, self.settings.stall_seconds).read()
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def following() -> Message:
+            return messages.pop() if messages else await receive()
+
+        return following
 
     def _find(self, scope: Scope, receive: Receive, send: Send, right: Right) -> tuple[str, Handler, Request]:
         raw = scope.get("raw_path") or scope["path"].encode()

@@ -74,17 +74,19 @@ async def watch_clients(connections: set[Any], settings: Settings) -> None:
     stalled: dict[Any, tuple[int, int]] = {}
     while True:
         await asyncio.sleep(period)
+        now = asyncio.get_running_loop().time()
         seen: dict[Any, tuple[int, int]] = {}
         for connection in list(connections):
-            transport = connection.transport
-            waiting = transport.get_write_buffer_size()
-            silent = connection.cycle is None  # no request was understood yet
-            if not waiting and not silent:
+            transport, began = connection.transport, connection.head_began
+            if began is not None and now - began > settings.stall_seconds and not connection.flow.read_paused:
+                transport.abort()  # however often it sent a little
                 continue
-            before, times = stalled.get(connection, (waiting, 0))
-            seen[connection] = (waiting, times + 1 if waiting >= before else 0)
-            if seen[connection][1] > 4:
-                transport.abort()
+            waiting = transport.get_write_buffer_size()
+            if waiting:
+                before, times = stalled.get(connection, (waiting, 0))
+                seen[connection] = (waiting, times + 1 if waiting >= before else 0)
+                if seen[connection][1] > 4:
+                    transport.abort()
         stalled = seen
 
 

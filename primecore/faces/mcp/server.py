@@ -20,8 +20,8 @@ from mcp_types import INVALID_PARAMS
 import primecore
 from primecore.errors import InvalidArgument, PrimeError
 from primecore.faces import limits, values
-from primecore.faces.asking import ask, is_quick, past
-from primecore.faces.fields import check
+from primecore.faces.asking import AT, ask, is_quick, past
+from primecore.faces.fields import check, schema
 from primecore.faces.mcp import export, resources, texts
 from primecore.faces.mcp.completion import complete
 from primecore.faces.mcp.index import index
@@ -163,7 +163,10 @@ _INDEX = types.Tool(
     description="What the memory holds, by domain and type, as a page of Markdown. Call it first.",
     input_schema={
         "type": "object",
-        "properties": {"agent_id": {"type": "string", "description": "accepted; a store is one agent's, or shared"}},
+        "properties": {
+            "agent_id": {"type": "string", "description": "accepted; a store is one agent's, or shared"},
+            AT.name: schema(AT),
+        },
         "additionalProperties": False,
     },
     output_schema={
