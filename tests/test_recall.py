@@ -150,6 +150,21 @@ def test_seeds_do_not_drown_what_edges_bring():
         assert ids(prime.recall("who leads the login project"))[:2] == ["node:n:best", "node:n:joined"]
 
 
+@pytest.mark.parametrize(("model", "share"), [("hashing", 0.1), ("own", 0.5), (None, 0.5)])
+def test_vectors_count_for_what_their_model_is_worth(model, share):
+    def own(texts: list[str]) -> list[list[float]]:
+        return [[1.0, float(len(text))] for text in texts]
+
+    with primecore.open(":memory:", embedder=own if model == "own" else model) as prime:
+        node = prime.add_node("note", {"text": "tea at four"}, id="1")
+        prime.embed(node, *([[1.0, 2.0]] if model is None else []), text="tea at four")
+        vector = {"vector": [1.0, 2.0]} if model is None else {}
+        found = prime.recall("tea at four", **vector)[0].parts
+        assert found["vector"] == pytest.approx(share) and found["words"] == pytest.approx(1 - share)
+        found = prime.recall("tea at four", weights={"vector": 1, "words": 3}, **vector)[0].parts
+        assert found["vector"] == pytest.approx(0.25) and found["words"] == pytest.approx(0.75)
+
+
 def test_diversity_spreads_what_is_alike():
     with primecore.open(":memory:") as prime:
         for name, numbers in (("a", [1, 0, 0]), ("b", [1, 0.01, 0]), ("c", [1, 0, 0.01]), ("d", [0.7, 0.7, 0])):
