@@ -101,28 +101,29 @@ cdef int ask(Space space, const float* numbers, int kernel, asked_t* out) noexce
     cdef size_t size = KNN_NIBBLES(space.stride4), stride = space.stride, i
     cdef size_t floats = <size_t>space.dimensions * sizeof(float)
     cdef knn_coded_t coded
+    cdef float* unit
     memset(out, 0, sizeof(asked_t))
-    # The tables first, where loads of 64 bytes lie right.
-    out.tables = <uint8_t*>aligned_alloc(64, (SIGNS_TABLES_BYTES(space.sign_bytes) + floats + size + 2 * stride + 63) & ~<size_t>63)
+    out.tables = <uint8_t*>aligned_alloc(64, (SIGNS_TABLES_BYTES(space.sign_bytes) + 2 * floats + size + 2 * stride + 63) & ~<size_t>63)
     if out.tables == NULL:
         return -1
     out.numbers = <float*>(out.tables + SIGNS_TABLES_BYTES(space.sign_bytes))
     memcpy(out.numbers, numbers, floats)
     out.codes = <int8_t*>out.numbers + floats
     out.raised = <uint8_t*>out.codes + size
+    unit = <float*>(out.raised + 2 * stride)        # of length one: numbers may be too small to be divided by
     memset(out.codes, 0, size + 2 * stride)
     coded.norm = knn_dot(out.numbers, out.numbers, space.dimensions)
     if not (isfinite(coded.norm) and coded.norm > 0.0):
         forget(out)                         # squares of float32 stay within float64: a number is not finite, or all are zero
         return -2
     knn_encode(out.numbers, space.dimensions, out.codes, space.stride, NULL, 0, &coded)
-    out.residual16 = knn_encode_rest(
-        out.numbers, space.dimensions, coded.norm, coded.scale, out.codes, <int8_t*>out.raised + stride
-    )
+    for i in range(space.dimensions):
+        unit[i] = <float>(out.numbers[i] / coded.norm)
+    out.residual16 = knn_encode_rest(unit, space.dimensions, 1.0, coded.scale, out.codes, <int8_t*>out.raised + stride)
     memcpy(out.raised, out.codes, stride)
     for i in range(2 * stride):
         out.raised[i] ^= 128                # + 128
-    signs_ask(out.numbers, space.dimensions, coded.norm, space.sign_bytes, out.tables, &out.signs)
+    signs_ask(unit, space.dimensions, 1.0, space.sign_bytes, out.tables, &out.signs)
     out.norm = coded.norm
     out.scale = coded.scale
     out.residual = coded.residual
@@ -404,7 +405,6 @@ cdef size_t score_doubts(Space space, const asked_t* asked, double least, sift_t
 
 
 cdef void sort_doubts(doubt_t* doubts, size_t count) noexcept nogil:
-    # The most promising first. Nearly always there are some ten of them.
     cdef doubt_t moving
     cdef size_t i, at
     if count > SHORT:
