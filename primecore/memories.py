@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from primecore import _batch, codec
 from primecore._facts import event_id_text
-from primecore.contexts import Fact, estimated_tokens, packed
+from primecore.briefing import brief
 from primecore.embeds import FOLLOWS, own_text, vector_payload
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument, NodeNotFound, VersionConflict
@@ -19,16 +19,12 @@ from primecore.model import Context, Event, Hit, Receipt, Remembered
 from primecore.projections.vectors import Filters, float32
 from primecore.recalls import Recalls, checked_number
 from primecore.searches import checked_name
-from primecore.writes import EventId, Json, Time, check_count, checked_labels
+from primecore.writes import EventId, Json, Time, checked_labels
 
 NEAR = 0.95  # cosine from which a fact is told beside one that is known
 NEAR_LOOK = 4  # so many of the nearest may be the same fact in other punctuation
 RESEMBLES = "resembles"
 SENTENCE_MARKS = ".,;:!…\"'“”‘’«»()[]"  # around a word they say nothing; `C++`, `-5`, `50%` and `?` do
-FACT_LINKS = 4
-INDEX_NAMES = 5
-CONTEXT_FACTS = 50
-MIN_TOKENS = 32
 
 
 class Memories(Recalls):
@@ -282,45 +278,7 @@ class Memories(Recalls):
         >>> print(prime.context("who is alice?", 200))
         Recalled from memory as of position ...
         """
-        count = estimated_tokens if tokens is None else tokens
-        if check_count(max_tokens, "max_tokens") < 1:
-            raise InvalidArgument("max_tokens: expected at least 1")
-        how = {"k": min(CONTEXT_FACTS, max(1, max_tokens // 8)), **how}
-
-        def read() -> tuple[list[str], list[Fact], int]:
-            facts = [self._fact(hit.id, hit.text) for hit in self.recall(query, **how)]
-            return self._index(), facts, self._engine.position
-
-        index, facts, position = self._engine.one_look(read)
-        return packed(index, facts, position, max_tokens, count)
-
-    def _index(self) -> list[str]:
-        views = self._engine.views
-        lines = []
-        for domain in views.domains.domains():
-            names = [self._name(node.id) for node in views.domains.nodes(domain.name, None, None, None, INDEX_NAMES)]
-            more = " ..." if domain.nodes > len(names) else ""
-            lines.append(f"{domain.name}: {domain.nodes} ({', '.join(names)}{more})")
-        for pair in views.cross_domain.pairs(None, None):
-            relations = ", ".join(f"{name} {number}" for name, number in pair.relations.items())
-            lines.append(f"{pair.source_domain} -> {pair.target_domain}: {relations}")
-        return lines
-
-    def _name(self, node_id: str) -> str:
-        node = self._engine.views.nodes.node(node_id)
-        name = None if node is None else node.properties.get("name", node.properties.get("title"))
-        return name if isinstance(name, str) and name else node_id.split(":", 2)[-1]
-
-    def _fact(self, id: str, text: str | None) -> Fact:
-        node = self._engine.views.nodes.node(id) if id.startswith("node:") else None
-        relations = []
-        for it in list(self._engine.views.adjacency.neighbors(id))[-FACT_LINKS:] if node is not None else []:
-            edge = self._engine.views.adjacency.edge(it.edge_id)
-            ends = (it.relation, self._name(it.peer)) if it.direction == "out" else (self._name(it.peer), it.relation)
-            spans = "" if edge is None else _span(edge.valid_from, edge.valid_to)
-            relations.append(f"{'-> ' if it.direction == 'out' else '<- '}{' '.join(ends)} [{it.peer}]{spans}")
-        said = text or ("" if node is None else own_text(node.properties)) or id
-        return Fact(id, said, None if node is None else node.updated_at.date().isoformat(), relations)
+        return brief(self, self._engine.one_look, lambda: self._engine.position, query, max_tokens, tokens, how)
 
 
 def fact_id(type: str, text: str) -> str:
@@ -397,9 +355,3 @@ def _link(given: Any) -> tuple[str, str]:
     if not isinstance(given, (tuple, list)) or len(given) != 2 or not all(isinstance(it, str) and it for it in given):
         raise InvalidArgument(f"links: expected pairs of a relation and a node's id, found {given!r}")
     return given[0], given[1]
-
-
-def _span(begin: Any, end: Any) -> str:
-    if begin is None and end is None:
-        return ""
-    return f" ({'' if begin is None else begin.date().isoformat()}..{'' if end is None else end.date().isoformat()})"

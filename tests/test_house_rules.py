@@ -39,7 +39,7 @@ FLOORS: list[tuple[str, int]] = [
     (r"primecore\.(projections(\..+)?|compaction|checkpoint)", VIEWS),
     (r"primecore\.(engine|follower|keeper|checkpointer)", ENGINE),
     (r"primecore\.(service|operations|ingest|writes|searches|alike|care|transfer|past(\..+)?)", SERVICE),
-    (r"primecore\.(embeds|recalls|memories|contexts|requests|outcomes)", SERVICE),
+    (r"primecore\.(embeds|recalls|memories|contexts|briefing|requests|outcomes)", SERVICE),
     (r"primecore\.(owner|via_owner|opening)", SERVICE),
     (r"primecore\.bench(\..+)?", SERVICE),  # a user of the public API that ships with it
     (r"primecore", SERVICE),  # the package itself offers what the service offers, and nothing of the faces

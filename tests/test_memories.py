@@ -153,6 +153,20 @@ def test_hostile_text_stays_on_its_line():
     assert len(plain("x" * 5000)) == 1000
 
 
+def test_a_context_of_the_past_is_the_one_of_then(prime):
+    prime.add_node("project", {"name": "Auth", "domain": "product"}, id="auth")
+    prime.add_edge("node:person:alice", "node:project:auth", "works_on", valid_to="2025-01-01T00:00:00Z")
+    prime.remember("Auth needs a review", links=[("about", "node:project:auth")])
+    then, position = prime.context("who works on auth?", 400), prime.position
+    prime.delete_node("node:project:auth")
+    prime.update_node("node:person:alice", {"name": "Alicia"})
+    prime.add_node("person", {"name": "Carol", "domain": "sales", "text": "Carol works on auth"}, id="carol")
+    assert prime.at(position).context("who works on auth?", 400) == then
+    assert "Carol" in str(prime.context("who works on auth?", 400)) and "Carol" not in str(then)
+    late = prime.at(position, valid_at="2026-01-01T00:00:00Z").context("who works on auth?", 400)
+    assert "works_on [" not in str(late) and "works_on [" in str(then)
+
+
 def test_a_context_says_what_there_is_and_what_fits_best(prime):
     prime.add_node("project", {"name": "Auth ```", "domain": "product"}, id="auth")
     prime.add_edge("node:person:alice", "node:project:auth", "works_on", valid_from="2025-01-01T00:00:00Z")

@@ -8,7 +8,7 @@ import click
 
 from primecore.cli import render
 from primecore.cli.lazy import PrimeCommand
-from primecore.cli.options import TEXT, Settings, open_store, option
+from primecore.cli.options import TEXT, Settings, as_of, at_option, open_store, option
 
 EXAMPLES = ['prime context "who works on auth?"', "prime context auth --max-tokens 200 --json"]
 
@@ -20,8 +20,9 @@ EXAMPLES = ['prime context "who works on auth?"', "prime context auth --max-toke
 @option("context", "type")
 @option("context", "domain")
 @option("context", "conversation")
+@at_option
 @click.pass_obj
-def command(settings: Settings, /, query: str, **how: Any) -> None:
+def command(settings: Settings, /, query: str, when: Any, **how: Any) -> None:
     """Print what is known about a question, as a Markdown block for a prompt.
 
     Tokens are estimated: one for three bytes. What stands in the fence is data.
@@ -29,7 +30,7 @@ def command(settings: Settings, /, query: str, **how: Any) -> None:
     from primecore.cli import shapes
 
     with open_store(settings) as prime:
-        found = prime.context(query, **how)
+        found = as_of(prime, when).context(query, **how)
     if settings.json:
         render.record(settings, shapes.context(query, found))
     elif found.markdown:

@@ -16,9 +16,11 @@ from primecore import codec
 from primecore._facts import moment
 from primecore._reads import Neighbors
 from primecore.alike import Source, alike
+from primecore.briefing import brief
 from primecore.engine import Engine
 from primecore.errors import InvalidArgument
 from primecore.model import (
+    Context,
     CrossDomain,
     DistantNeighbor,
     Domain,
@@ -269,6 +271,12 @@ class View:
         )  # fmt: skip
         source = Source(views.vectors, lambda texts: self._embedded(views.vectors, texts), self._engine.untorn_look)
         return recalled(question, source, views.recall, self._engine.settings.embedder is None)
+
+    def context(
+        self, query: str, max_tokens: int = 1000, *, tokens: Callable[[str], int] | None = None, **how: Any
+    ) -> Context:
+        """What `Prime.context` would have packed. Folds the log up to the point at first, and indexes its words."""
+        return brief(self, lambda read: read(), lambda: self.position, query, max_tokens, tokens, how)
 
     def history(self, id: str, *, limit: int | None = None, after: int | None = None) -> Iterator[Event]:
         """The events of an entity that the view shows, oldest first, behind position `after`."""
