@@ -70,7 +70,7 @@ def measure(name: str, store: Path) -> dict[str, float]:
 
 def crashed(source: Path, target: Path) -> Path:
     """A copy of the store as a killed process leaves it: without the marks of a clean close."""
-    shutil.copytree(source, common.fresh(target), ignore=shutil.ignore_patterns("writer.sock"))
+    shutil.copytree(source, common.fresh(target), ignore=shutil.ignore_patterns("writer.*"))
     return target
 
 

@@ -13,7 +13,7 @@ from support.serving import Served, serving
 
 import primecore
 from primecore import operations
-from primecore.faces import shapes
+from primecore.faces import answers, shapes
 from primecore.faces.http import openapi, routes
 from primecore.faces.mcp import server as mcp_server
 from primecore.faces.mcp import tools
@@ -75,12 +75,18 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         monkeypatch.setitem(operations.OPERATIONS, operation.name, operation)
         method.__globals__.update(Prime=Prime, Receipt=Receipt)
     monkeypatch.setattr(Prime, "at", at, raising=False)
-    shapes.returned.cache_clear()
+    forget_answers()
     with primecore.open(":memory:") as prime, serving(prime) as it:
         prime.add_node("person", {"name": "Alice"}, id="alice")
         prime.add_node("person", {"name": "Bob"}, id="bob")
         yield it
+    forget_answers()
+
+
+def forget_answers() -> None:
+    """What was read of the methods that answered until now."""
     shapes.returned.cache_clear()
+    answers.answer.cache_clear()
 
 
 def test_routes_come_by_themselves(served: Served) -> None:
