@@ -325,7 +325,7 @@ cdef int sift_rows(Space space, asked_t* asked, size_t blocks, const uint16_t* s
                 continue
             left &= over(sums + block * SIGNS_ROWS, leans, &asked.signs, sift.bar)
         shift = 0
-        while left >> shift and shift < SIGNS_ROWS:
+        while shift < SIGNS_ROWS and left >> shift:
             some = left >> shift & ((<uint64_t>1 << KNN_ROWS) - 1)
             first = block * SIGNS_ROWS + shift
             shift += KNN_ROWS
