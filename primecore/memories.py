@@ -24,7 +24,10 @@ from primecore.writes import EventId, Json, Time, checked_labels
 NEAR = 0.95  # cosine from which a fact is told beside one that is known
 NEAR_LOOK = 4  # so many of the nearest may be the same fact in other punctuation
 RESEMBLES = "resembles"
-SENTENCE_MARKS = ".,;:!…\"'“”‘’«»()[]"  # around a word they say nothing; `C++`, `-5`, `50%` and `?` do
+# What says nothing before and behind a word. `.5`, `-5`, `50%`, `5'`, `C++` and `?` do say something.
+OPENING_MARKS = "\"'“‘«(["
+CLOSING_MARKS = ".,;:!…\"'”’»)]"
+CLOSING_NUMBERS = ".,;:…)]"
 
 
 class Memories(Recalls):
@@ -292,13 +295,20 @@ def fact_id(type: str, text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """A text without the marks of a sentence around its words; itself where nothing else is in it.
+    """A text without the marks of a sentence around its words.
 
     >>> bare('"Tea is hot," she said.')
     'Tea is hot she said'
     """
-    words = (word.strip(SENTENCE_MARKS) for word in text.split())
-    return " ".join(word for word in words if word) or text
+    return " ".join(map(_bare_word, text.split()))
+
+
+def _bare_word(word: str) -> str:
+    inner = word.lstrip(OPENING_MARKS)
+    core = inner.rstrip(CLOSING_MARKS)
+    if core and core[-1].isdigit():
+        core = inner.rstrip(CLOSING_NUMBERS)
+    return core or word  # marks alone are a word of their own, such as a face
 
 
 def is_same_fact(text: str, known: Any) -> bool:
