@@ -219,6 +219,18 @@ class Embeds(Writes):
         ['note:1']
         """
         self._engine.check()
+        if (
+            query is not None
+            and query.__class__ is not str
+            and k.__class__ is int
+            and k > 0
+            and (id is None and text is None and vector is None and min_score is None)
+            and (type is None and domain is None and label is None and prefix is None)
+            and (properties is None and metadata is None)
+        ):
+            found = self._vectors.quick(query, k)
+            if found is not None:
+                return found
         filters = Filters(type, domain, label, prefix, properties, metadata)
         source = Source(self._vectors, self._embedded, self._engine.one_look)
         return alike(source, (query, id, text, vector), k, min_score, filters)
