@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 import pytest
-from support.stores import unchanged
 from support.sharing import wait_until
+from support.stores import unchanged
 
 import primecore
 from primecore import InvalidArgument, ModelMismatch, embedders

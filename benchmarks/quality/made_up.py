@@ -4,8 +4,8 @@ python benchmarks/quality/made_up.py
 
 Two people talk every other week for a year, in as many sessions of as many turns as LoCoMo's. A fact is told in one of
 several wordings, often as the answer to a question, so that the turn itself lacks the words that name what it is about;
-every other one is remarked upon. Questions are of five categories: `1` multi-hop (two turns, of different sessions), `2`
-temporal (the same thing happened twice, the question names the month), `3` paraphrase (other words than were said), `4`
+every other one is remarked upon. Questions are of five categories: `1` multi-hop (two turns, of different sessions),
+`2` temporal (the same thing happened twice, the question names the month), `3` paraphrase (other words than were said), `4`
 single-hop (words that were said), `5` distractor (the other speaker said something alike). Small talk about the same
 subjects lies in between.
 """
@@ -92,7 +92,8 @@ FACTS: dict[str, tuple[list[str], list[str], list[str], list[str], list[str]]] =
                "{V} played, my ears still ring."],
               ["Who played when {n} danced until two?", "What did {n} get the last tickets for?"],
               ["Which concert has {n} attended?", "What performers did {n} see on stage?"],
-              ["a brass band", "a Bach choir", "a tango trio", "an organ recital", "a punk revival", "a gamelan group"]),
+              ["a brass band", "a Bach choir", "a tango trio", "an organ recital", "a punk revival",
+               "a gamelan group"]),
     "vehicle": (["How do you get around now?", "Did it start this morning?"],
                 ["I finally bought {v}.", "I drive {v} these days, it rattles.", "My uncle left me {v}."],
                 ["What did the uncle leave to {n}?", "What did {n} finally buy?"],
@@ -108,8 +109,8 @@ FACTS: dict[str, tuple[list[str], list[str], list[str], list[str], list[str]]] =
              ["I help out at {v}.", "They needed hands at {v}, so I said yes.", "I spend my Sundays at {v}."],
              ["Where does {n} help out?", "Where did they need the hands of {n}?"],
              ["At which charity does {n} volunteer?", "What good cause does {n} give time to?"],
-             ["the soup kitchen", "a refuge for owls", "the repair cafe", "a school for the deaf", "the lifeboat station",
-              "a home for old sailors"]),
+             ["the soup kitchen", "a refuge for owls", "the repair cafe", "a school for the deaf",
+              "the lifeboat station", "a home for old sailors"]),
 }  # fmt: skip
 REMARKS = ["{V}, really?", "I would never have thought of {v}.", "Good for you.", "Tell me more when we meet.", "Ha!",
            "That sounds like you.", "I am so happy for you.", "Oh no, and now?"]  # fmt: skip
