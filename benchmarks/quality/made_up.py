@@ -5,9 +5,9 @@ python benchmarks/quality/made_up.py
 Two people talk every other week for a year, in as many sessions of as many turns as LoCoMo's. A fact is told in one of
 several wordings, often as the answer to a question, so that the turn itself lacks the words that name what it is about;
 every other one is remarked upon. Questions are of five categories: `1` multi-hop (two turns, of different sessions),
-`2` temporal (the same thing happened twice, the question names the month), `3` paraphrase (other words than were said), `4`
-single-hop (words that were said), `5` distractor (the other speaker said something alike). Small talk about the same
-subjects lies in between.
+`2` temporal (the same thing happened twice, the question names the month), `3` paraphrase (other words than were said),
+`4` single-hop (words that were said), `5` distractor (the other speaker said something alike). Small talk about the
+same subjects lies in between.
 """
 
 from __future__ import annotations
