@@ -141,7 +141,12 @@ class Memories(Recalls):
         resembled: Hit | None = None
         if numbers is not None and near is not None and id is None and not force and self._vectors.dimensions:
             filters = Filters(type=type)
-            hits = self._engine.one_look(lambda: self._vectors.nearest(numbers, NEAR_LOOK, near, filters))
+            try:
+                hits = self._engine.one_look(lambda: self._vectors.nearest(numbers, NEAR_LOOK, near, filters))
+            except InvalidArgument:
+                self._check_space(definition)
+                raise
+            self._check_space(definition)
             for hit in hits:
                 known = self._engine.views.nodes.node(hit.id)
                 if known is not None and is_same_fact(text, known.properties.get("text")):
@@ -160,8 +165,8 @@ class Memories(Recalls):
             edges += _edges(batch, node_id, {len(links): (RESEMBLES, resembled.id)}, said, resembled.score)
             live.append(resembled.id.encode())
         with self._made_for_space:
-            if numbers is not None and definition != self._vectors.definitions:
-                raise VersionConflict("space:default", definition, self._vectors.definitions)
+            if numbers is not None:
+                self._check_space(definition)
             versions += [None] * (len(batch) - 1)
             try:
                 answers = _batch.append_many(self._write_path(), batch, versions, None, live)
@@ -171,6 +176,11 @@ class Memories(Recalls):
                 raise
         similarity = None if resembled is None else resembled.score
         return Remembered(node_id, True, similarity, False, edges, max(answer[0] for answer in answers))
+
+    def _check_space(self, definition: int) -> None:
+        # A vector that was made for a space that is gone says nothing of those in the one in force.
+        if definition != self._vectors.definitions:
+            raise VersionConflict("space:default", definition, self._vectors.definitions)
 
     def _as_taken_in(self, node_id: str, links: int, said: _Said) -> Remembered:
         # What an earlier try of the same call answered.
