@@ -294,7 +294,7 @@ def growth_cell(value: float | None, unit: str) -> str:
     return f"{value:,.0f} MiB" if unit == "bytes" else duration(value * (1e9 if unit == "s" else 1))
 
 
-def quality_part(result: dict[str, Any] | None) -> str:
+def quality_part(result: dict[str, Any] | None, with_categories: bool = True) -> str:
     """How well recall finds, for docs/recall.md; empty without its result."""
     if result is None:
         return ""
@@ -304,16 +304,36 @@ def quality_part(result: dict[str, Any] | None) -> str:
         lines += [
             f"**{embedder}**, mean of all measures on the first half, by what vectors count for: "
             + ", ".join(f"{share}: {mean:.3f}" for share, mean in means)
-            + f". Chosen: {found['share']}.",
+            + f". In force: {found['in_force']}.",
             "",
         ]
         for level, arms in found["levels"].items():
             names = [name for name in arms["words"]["all"] if name != "questions"]
-            lines += [f"| {embedder}, by {level}, other half | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-            for group in ["all", *sorted(set(arms["words"]) - {"all"})]:
+            asked = f"{arms['words']['all']['questions']:,} questions of the other half"
+            lines += [f"| {embedder}, by {level}, {asked} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+            for group in ["all", *(sorted(set(arms["words"]) - {"all"}) if with_categories else [])]:
                 for arm in arms if group == "all" else ["words", "vectors", "fused + graph"]:
                     figures = " | ".join(f"{arms[arm][group][name]:.3f}" for name in names)
                     head = arm if group == "all" else f"{group}: {arm}"
                     lines.append(f"| {head} | {figures} |")
             lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *quality_losses(result["figures"]["embedders"]), ""])
+
+
+def quality_losses(embedders: dict[str, Any]) -> list[str]:
+    """Where one arm alone does better than all together, over all questions and by category."""
+    losses: dict[bool, list[str]] = {True: [], False: []}
+    for embedder, found in embedders.items():
+        for level, arms in found["levels"].items():
+            for group, means in arms["fused + graph"].items():
+                for arm in ("words", "vectors"):
+                    better = [name for name in means if means[name] < arms[arm][group][name]]
+                    if better:
+                        where = "" if group == "all" else f"{group}, "
+                        losses[group == "all"].append(f"{where}{embedder}, by {level}: {arm} ({', '.join(better)})")
+    return [
+        "Of the means over all questions, one arm alone is better than words, vectors and edges together in "
+        + ("none." if not losses[True] else "these: " + "; ".join(losses[True]) + "."),
+        "",
+        "By category it is in " + ("none." if not losses[False] else "these: " + "; ".join(losses[False]) + "."),
+    ]
