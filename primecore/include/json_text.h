@@ -76,6 +76,7 @@ TEXT_INLINE const char *text_plain_end_scalar(const char *at, const char *end) {
 #if defined(__x86_64__)
 TEXT_INLINE const char *text_plain_end(const char *at, const char *end) {
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
+    const char *begin = at;
     while (end - at >= 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)at);
         /* As signed bytes, what is above 0x7F is below 0x20 too. */
@@ -85,6 +86,20 @@ TEXT_INLINE const char *text_plain_end(const char *at, const char *end) {
         if (mask)
             return at + __builtin_ctz(mask);
         at += 16;
+        /* Few strings go on from here; those of base64 do so for thousands of bytes. */
+        while (at - begin >= 64 && end - at >= 64) {
+            hits = _mm_setzero_si128();
+            for (int i = 0; i < 64; i += 16) {
+                bytes = _mm_loadu_si128((const __m128i *)(at + i));
+                hits = _mm_or_si128(hits, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash)));
+                hits = _mm_or_si128(hits, _mm_cmplt_epi8(bytes, space));
+            }
+            if (_mm_movemask_epi8(hits)) {
+                begin = end;
+                break;
+            }
+            at += 64;
+        }
     }
     return text_plain_end_scalar(at, end);
 }
