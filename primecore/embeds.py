@@ -239,9 +239,10 @@ class Embeds(Writes):
 
     def _embedder(self) -> Embedder:
         with self._choosing:
-            if self._chosen is None:
-                chosen = self._engine.settings.embedder
-                self._chosen = embedders.find(chosen or self._recorded() or embedders.DEFAULT)
+            recorded = self._recorded()
+            wanted = embedders.edition(self._engine.settings.embedder, recorded) or embedders.DEFAULT
+            if self._chosen is None or (wanted == recorded and self._chosen.name != recorded):
+                self._chosen = embedders.find(wanted)
             return self._chosen
 
     def _recorded(self) -> str | None:

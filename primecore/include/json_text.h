@@ -15,7 +15,7 @@
 
 #define TEXT_INLINE static inline __attribute__((unused))
 
-/* The same numbers as the first of enum scan_error in _json.pxd. */
+/* The same numbers as in enum scan_error of _json.pxd. */
 enum text_error {
     TEXT_OK = 0,
     TEXT_TRUNCATED = 1,
@@ -25,7 +25,11 @@ enum text_error {
     TEXT_LONE_SURROGATE = 5,
     TEXT_BAD_UTF8 = 6,
     TEXT_BAD_NUMBER = 7,
+    TEXT_LONG_EXPONENT = 20,
 };
+
+/* Digits of an exponent: what Python's Decimal can hold. A number beyond could be stored, and never be read. */
+#define TEXT_EXPONENT_DIGITS 17
 
 #define TEXT_ONES 0x0101010101010101ULL
 #define TEXT_HIGHS 0x8080808080808080ULL
@@ -337,6 +341,12 @@ TEXT_INLINE int text_number(const char **at, const char *end) {
         p = text_digits_end(p, end);
         if (p == digits)
             goto fault;
+        while (digits < p && *digits == '0')
+            digits++;
+        if (p - digits > TEXT_EXPONENT_DIGITS) {
+            *at = digits;
+            return TEXT_LONG_EXPONENT;
+        }
     }
     *at = p;
     return TEXT_OK;
