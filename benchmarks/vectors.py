@@ -1,11 +1,11 @@
 """Nearest vectors (k=10, 384 numbers) at 10,000 and 100,000: time at equal recall, beside usearch, hnswlib and faiss.
 
-The vectors lie around 200 centres, as embeddings do. All contenders index the same ones and answer the same queries,
-one at a time, on one core, in turns; recall@10 is against numpy. Each index is asked with more and more candidates: what
-stands beside Prime is its quickest setting that finds as many of the nearest as Prime does, and those that find 0.99 and
-0.999 of them. hnswlib and faiss are used if they are installed; indexes of theirs are kept in --dir, if that is given.
-`prime` is as it comes, `prime_index` with the index where a scan would do. Storing a vector stands beside what copying
-it takes: base64, a checksum of that, a copy of it and one of the numbers, without calls in between.
+The vectors lie around 200 centres, as embeddings do. All contenders index the same ones and answer the same
+queries, one at a time, on one core, in turns; recall@10 is against numpy. Each index is asked with more and more
+candidates: what stands beside Prime is its quickest setting that finds as many of the nearest as Prime does, and those
+that find 0.99 and 0.999 of them. hnswlib and faiss are used if they are installed; indexes are kept in --dir, if that
+is given. `prime` is as it comes, `prime_index` with the index where a scan would do. Storing a vector stands beside
+what copying it takes: base64, a checksum of that, a copy of it and one of the numbers, without calls in between.
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ def churned(prime: primecore.Prime, rows: np.ndarray, queries: np.ndarray, late:
     return recall_of(lambda query: names(prime.similar(query)), queries, truth)
 
 
-def sufficient(search: Search, look: Look, queries: np.ndarray, truth: np.ndarray, least: list[float]) -> dict[str, Any]:
+def sufficient(
+    search: Search, look: Look, queries: np.ndarray, truth: np.ndarray, least: list[float]
+) -> dict[str, Any]:
     """For each recall the fewest candidates that reach it, None where none do, and what they reach."""
     found: list[tuple[int, float]] = []
     for candidates in LOOKS:
@@ -256,7 +258,8 @@ def measure_prime(
         figures["us_p50"] = steady = round(statistics.median(timed(prime.similar, queries) for _ in range(rounds)), 1)
         figures |= first_queries(prime, queries, late, count, rounds)
         # There are more vectors now: what the first ones stand beside is a steady query among as many, on average.
-        figures["us_p50_after"] = after = round(statistics.median(timed(prime.similar, queries) for _ in range(rounds)), 1)
+        after = round(statistics.median(timed(prime.similar, queries) for _ in range(rounds)), 1)
+        figures["us_p50_after"] = after
         figures["first_over_steady"] = round(2 * figures["first_after_1000_us"] / (steady + after), 2)
         figures["first_over_pause"] = round(figures["first_after_1000_us"] / figures["first_after_pause_us"], 2)
         if indexes:
@@ -272,8 +275,8 @@ def beside(
     turns: dict[tuple[str, str], tuple[Callable[[], None], Search]] = {}
     for name, contender in CONTENDERS.items():
         try:
-            kept = None if folder is None else folder / f"{name}-{version(contender.package)}-{BUILD}-{len(rows)}.index"
-            index = contender.build(rows, kept)
+            edition = f"{name}-{version(contender.package)}-{BUILD}-{len(rows)}"
+            index = contender.build(rows, None if folder is None else folder / f"{edition}.index")
         except ImportError:  # PackageNotFoundError is one
             common.say(f"{name} is not installed: left out")
             continue

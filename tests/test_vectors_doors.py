@@ -170,7 +170,7 @@ def crowd() -> Iterator[tuple[Prime, list[str]]]:
         {"metadata": {"kind": "rare"}},
         {"type": "rare", "domain": "rare", "label": "rare", "metadata": {"kind": "rare"}},
     ],
-    ids=lambda filters: "+".join(filters),
+    ids="+".join,
 )
 def test_five_of_a_hundred_thousand_are_found_by_any_filter(crowd: tuple[Prime, list[str]], filters: Any) -> None:
     prime, few = crowd
@@ -222,8 +222,8 @@ def test_what_is_gone_stays_gone_whatever_becomes_of_the_index(tmp_path: Path) -
         return primecore.open(tmp_path / "store", exact_vectors=100, **how)
 
     ways: list[Callable[[Prime, str], object]] = [
-        lambda prime, id: prime.delete_vector(id),
-        lambda prime, id: prime.delete_node(id),
+        Prime.delete_vector,
+        Prime.delete_node,
         lambda prime, id: prime.append("prime.node.deleted", id),
         lambda prime, id: prime.append("prime.vector.deleted", f"vec:{id}"),
         lambda prime, id: prime.append_many([{"event_type": "prime.node.deleted", "entity_id": id}]),
@@ -273,8 +273,9 @@ def test_what_is_gone_stays_gone_whatever_becomes_of_the_index(tmp_path: Path) -
 
 @pytest.mark.parametrize("way", ["append", "append_many", "ingest", "import_from"])
 def test_a_fact_about_a_node_leaves_its_vector_as_it_was(way: str) -> None:
-    # `update_node` renews a vector that came from the node's text; a raw event is taken as it comes, and makes no other.
-    update = {"event_type": "prime.node.updated", "entity_id": "node:note:a", "payload": {"properties": {"text": "bbb"}}}
+    # `update_node` renews a vector that came from the node's text; a raw event is taken as it comes, and makes none.
+    payload = {"properties": {"text": "bbb"}}
+    update = {"event_type": "prime.node.updated", "entity_id": "node:note:a", "payload": payload}
     with primecore.open(":memory:", embedder=Letters()) as prime:
         id = prime.add_node("note", {"text": "aaa"}, id="a")
         prime.embed(id)
