@@ -18,7 +18,7 @@ cdef extern from * nogil:
 
 
 cdef extern from "page_ahead.h" nogil:
-    void page_ahead_ask(char* at, size_t nbytes)
+    void page_ahead_request(char* at, size_t nbytes, bint whole)
     void page_ahead_forget(const char* base, size_t nbytes)
 
 
@@ -91,8 +91,12 @@ cdef class Region:
         if self.used_bytes > self.ahead_bytes:
             self.ahead_bytes = (self.used_bytes + REGION_HUGE_BYTES - 1) & ~<size_t>(REGION_HUGE_BYTES - 1)
         if self.ahead_bytes + REGION_HUGE_BYTES <= self.reserved_bytes:
-            page_ahead_ask(self.base + self.ahead_bytes, REGION_HUGE_BYTES)
+            page_ahead_request(self.base + self.ahead_bytes, REGION_HUGE_BYTES, False)
         self.ahead_bytes += REGION_HUGE_BYTES
+
+    cdef void make_huge(self, size_t first) noexcept nogil:
+        if first + REGION_HUGE_BYTES <= REGION_SMALL_BYTES < self.reserved_bytes:
+            page_ahead_request(self.base + first, REGION_HUGE_BYTES, True)
 
     @property
     def used(self) -> int:

@@ -57,6 +57,7 @@ cdef class Space:
     cdef slice_t text(self, uint32_t row) noexcept nogil
     cdef slice_t about(self, uint32_t row) noexcept nogil
     cdef uint32_t take_row(self) noexcept nogil
+    cdef void widen(self) noexcept nogil
 
     cdef inline vector_t* record(self, uint32_t row) noexcept nogil:
         return (<vector_t*>self.rows.base) + row

@@ -15,6 +15,7 @@
 typedef struct {
     char *at;
     size_t nbytes;
+    int whole;                  /* what is there already is to become one huge page */
 } page_request_t;
 
 static struct {
@@ -25,11 +26,14 @@ static struct {
     int count;
     page_request_t current;
     int running;
-} page_ahead = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, {{0, 0}}, 0, {0, 0}, 0};
+} page_ahead = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, {{0, 0, 0}}, 0, {0, 0, 0}, 0};
 
 #if defined(__linux__)
 #if !defined(MADV_POPULATE_WRITE)
 #define MADV_POPULATE_WRITE 23  /* since Linux 5.14; an older kernel refuses it and nothing is lost */
+#endif
+#if !defined(MADV_COLLAPSE)
+#define MADV_COLLAPSE 25        /* since Linux 6.1, likewise */
 #endif
 
 static void *page_ahead_body(void *unused) {
@@ -43,7 +47,12 @@ static void *page_ahead_body(void *unused) {
         for (int i = 0; i < page_ahead.count; i++)
             page_ahead.waiting[i] = page_ahead.waiting[i + 1];
         pthread_mutex_unlock(&page_ahead.lock);
-        (void)madvise(page_ahead.current.at, page_ahead.current.nbytes, MADV_POPULATE_WRITE);
+        if (page_ahead.current.whole) {
+            (void)madvise(page_ahead.current.at, page_ahead.current.nbytes, MADV_HUGEPAGE);
+            (void)madvise(page_ahead.current.at, page_ahead.current.nbytes, MADV_COLLAPSE);
+        } else {
+            (void)madvise(page_ahead.current.at, page_ahead.current.nbytes, MADV_POPULATE_WRITE);
+        }
         pthread_mutex_lock(&page_ahead.lock);
         page_ahead.current.at = NULL;
         pthread_cond_broadcast(&page_ahead.idle);
@@ -73,13 +82,12 @@ static void page_ahead_start(void) {
     page_ahead.running = 1;
 }
 
-static inline void page_ahead_ask(char *at, size_t nbytes) {
+static inline void page_ahead_request(char *at, size_t nbytes, int whole) {
     pthread_mutex_lock(&page_ahead.lock);
     if (!page_ahead.running)
         page_ahead_start();
     if (page_ahead.running && page_ahead.count < PAGE_AHEAD_WAITING) {
-        page_ahead.waiting[page_ahead.count].at = at;
-        page_ahead.waiting[page_ahead.count++].nbytes = nbytes;
+        page_ahead.waiting[page_ahead.count++] = (page_request_t){at, nbytes, whole};
         pthread_cond_signal(&page_ahead.wake);
     }
     pthread_mutex_unlock(&page_ahead.lock);
@@ -98,7 +106,7 @@ static inline void page_ahead_forget(const char *base, size_t nbytes) {
     pthread_mutex_unlock(&page_ahead.lock);
 }
 #else
-static inline void page_ahead_ask(char *at, size_t nbytes) { (void)at; (void)nbytes; }
+static inline void page_ahead_request(char *at, size_t nbytes, int whole) { (void)at; (void)nbytes; (void)whole; }
 static inline void page_ahead_forget(const char *base, size_t nbytes) { (void)base; (void)nbytes; }
 #endif
 
