@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from support.command_line import EXAMPLE_EVENTS, Shell, edge, node
 
+import primecore
 from primecore.cli import render
 from primecore.cli.jsontext import dumps, rfc3339
 from primecore.cli.progress import Progress, clock
@@ -117,6 +119,42 @@ def test_long_lists_have_one_header(prime: Shell, monkeypatch: pytest.MonkeyPatc
 def test_nothing_found_is_said_to_people_only(prime: Shell) -> None:
     assert "nothing found" in on_terminal("query", "nodes", "--type", "ghost")
     assert prime("query", "nodes", "--type", "ghost") == (0, "", "")
+
+
+@pytest.mark.parametrize("columns", [60, 100, 200])
+@pytest.mark.parametrize("verb", ["search", "similar", "recall"])
+def test_scores_have_bars_that_stand_in_line(prime: Shell, verb: str, columns: int) -> None:
+    texts = ["auth", "auth 東京オフィスの認証" * 3, "auth 👍🎉 party", "auth\nof\ttwo \x1b[31mlines", "auth auth"]
+    with primecore.open(prime.store, embedder="hashing") as store:
+        for at, text in enumerate(texts):
+            store.embed(store.add_node("note", {"text": text}, id=f"{at}東"), text=text)
+        store.embed("memo:long", text="auth " * 5000)
+    seen = ESCAPES.sub("", on_terminal("query", verb, "auth", "--explain", columns=columns))
+    lines = seen.splitlines()
+    cells = [line for line in lines if re.match(r" *[0-9.-]+ [█▉▊▋▌▍▎▏]+ +(node|memo):", line)]
+    assert len(cells) >= 6 and lines[0].split()[:2] == ["score", "id"]
+    assert {re.search("node:|memo:", line).start() for line in cells} == {lines[0].index("id")}
+    lengths = [len(re.search("[█▉▊▋▌▍▎▏]+", line)[0]) for line in cells]
+    assert lengths == sorted(lengths, reverse=True) and max(lengths) <= 8
+    assert max(map(len, lines)) <= max(columns, 150)  # what is very long is told in short
+    assert "\\n" not in seen and "\\u001b" in seen
+
+
+def test_pure_json_and_bare_lines_of_hits(prime: Shell) -> None:
+    with primecore.open(prime.store, embedder="hashing") as store:
+        store.embed("memo:1", text="auth\nof two lines " * 100, metadata={"n": 1})
+    for verb in ("search", "similar", "recall"):
+        seen = on_terminal("query", verb, "auth", "--explain", "--json")
+        assert json.loads(seen)["hits"][0]["score"] > 0 and "\x1b" not in seen
+        piped = prime("query", verb, "auth").out.splitlines()
+        assert all(len(line.split("\t")) >= 3 for line in piped) and "█" not in "".join(piped)
+    assert "\\n" in prime("query", "similar", "auth").out  # whole, and on its line
+
+
+def test_a_prompt_with_no_room_says_so_to_people_only(prime: Shell) -> None:
+    assert on_terminal("context", "auth", "--max-tokens", "3") == "nothing fits into 3 tokens\n"
+    quiet = prime("context", "auth", "--max-tokens", 3)
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
 
 
 def test_printable_spells_out_what_would_not_show() -> None:
