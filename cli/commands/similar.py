@@ -14,7 +14,7 @@ from primecore.cli.render import Column
 if TYPE_CHECKING:
     from primecore.model import Hit
 
-EXAMPLES = ['prime query similar "who works on auth?" --json', 'prime query similar "who works on auth?" --explain']
+EXAMPLES = ['prime query similar "who works on auth?" --json']
 PIPED = [Column("id", "id"), Column("score", "number"), Column("text", "text"), Column("metadata", "text")]
 
 
