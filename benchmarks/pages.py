@@ -273,12 +273,16 @@ def walls(curve: list[dict[str, float]]) -> list[str]:
     if "open_s" in last:
         rate = last["events"] / last["open_s"]
         said.append(f"- **Opening by replay** takes a second for {rate / 1e6:.1f} million events of the log.")
-    for key, what in (("neighbors_ns_p50", "`neighbors`"), ("node_ns_p50", "`node`"), ("search_ns_p50", "`search`")):
+    for key, what, why in (
+        ("neighbors_ns_p50", "`neighbors`", "more misses in the caches"),
+        ("node_ns_p50", "`node`", "more misses in the caches"),
+        ("search_ns_p50", "`search`", "the lists of its words grow"),
+        ("recall_ns_p50", "`recall`", "the lists of its words grow, and more vectors are looked at"),
+    ):
         sizes = [one for one in curve if key in one]
         if len(sizes) > 1:
             times = sizes[-1][key] / sizes[0][key]
             more = sizes[-1]["nodes"] / sizes[0]["nodes"]
-            why = "the lists of its words grow" if key.startswith("search") else "more misses in the caches"
             said.append(f"- With {more:,.0f} times as much {what} takes {times:.1f} times as long ({why}).")
     return said if len(curve) > 1 else []
 

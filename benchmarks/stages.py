@@ -32,7 +32,7 @@ STAGES = (
     (r"_(payload|embedding)$", "rules of the event types"),
     (r"_(wal|record|crc32c|segment|sync|mapping)$|chacha|crc32c", "log: record, checksum"),
     (r"_dedupe$", "dedupe"),
-    (r"_(shards|prefixes)$", "key tables"),
+    (r"_(shards|prefixes|resolve)$", "key tables"),
     (r"_(graph|changes|states|adjacency|history|graveyard|jsontree|vectors|memory)$", "fold into records and lists"),
     (r"_(index|lexical)$", "projections kept at once"),
     (r"_(lines|pipeline|replay|batch)$", "the path itself"),

@@ -7,6 +7,7 @@
 # bisection. A reader that took the word may read its entries for as long as it holds the GIL, sits in an epoch slot,
 # or is an open result.
 
+cimport cython
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from primecore._memory cimport Arena, Epochs
@@ -65,6 +66,7 @@ cdef inline void ring_insert(link_t* head, link_t* link) noexcept:
     head.next = link
 
 
+@cython.final
 cdef class Adjacency:
     cdef Arena pool
     cdef Epochs epochs

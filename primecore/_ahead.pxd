@@ -1,13 +1,13 @@
 # Work that is made ready ahead of who takes it: declarations of our C header. Knows neither pieces nor Python.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 
 cdef extern from "ahead.h" nogil:
     enum:
         AHEAD_PIECES                # that are in somebody's hands at once; `piece` is below it
     ctypedef struct ahead_t:
-        pass
+        uint8_t running             # there is a helper
     ctypedef int (*ahead_claim_t)(void* context, uint32_t piece) noexcept nogil
     ctypedef void (*ahead_make_t)(void* context, uint32_t piece) noexcept nogil
 

@@ -11,6 +11,7 @@ from primecore._pipeline cimport (
     Pipeline, is_default_space, pending_slot_t, receipt_of, same_content, text_of,
 )
 from primecore._records cimport MAX_POSITION
+from primecore._resolve cimport is_crowded, resolve
 from primecore._wal cimport WAL_NO_ROOM, WAL_OK
 
 from primecore.errors import LimitExceeded, VersionConflict
@@ -125,9 +126,9 @@ cdef int number(Pipeline writer, event_t* event, expected_version, int64_t now_u
     if position > MAX_POSITION:
         raise writer.failure(STEP_FULL, event, None)
     writer.hash_keys(event)
-    if writer.graph.resolve(event) < 0:
+    if resolve(writer.graph, event) < 0:
         raise MemoryError("no room for keys")
-    if writer.graph.is_crowded(event):
+    if is_crowded(writer.graph, event):
         raise writer.failure(STEP_DEGREE, event, None)
     event.version = writer.next_version(event)
     if expected_version is not None and event.version != <uint64_t>expected_version + 1:

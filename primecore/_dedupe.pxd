@@ -1,5 +1,6 @@
 # Which event ids the log holds: a 32-bit fingerprint and a u32 position an event. Knows ids and positions, not the log.
 
+cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
@@ -14,6 +15,7 @@ ctypedef struct dedupe_shard_t:
     uint32_t used
 
 
+@cython.final
 cdef class Dedupe:
     # The writer's alone, so it needs no publishing order. Entries are never taken out: an id stays taken.
     cdef uint64_t seed

@@ -87,3 +87,8 @@ ctypedef struct event_t:
     uint32_t entity_number
     uint32_t source_number
     uint32_t target_number
+    # Of a slice that was looked up ahead: the numbers above and these are those that the keys had then, which they keep,
+    # or NONE32.
+    uint32_t relation_number
+    uint32_t domain_number
+    uint8_t looked_up

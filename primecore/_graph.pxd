@@ -1,6 +1,7 @@
 # The graph's tables and the fold of events into them: nodes, edges, vectors' liveness. Knows events and numbers; no files, no JSON beyond
 # handing properties to the merge, no queries.
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._adjacency cimport Adjacency, link_t
@@ -25,6 +26,7 @@ cdef class Part:
     cdef int fold(self, Graph graph, const change_t* changes, size_t count) except -1
 
 
+@cython.final
 cdef class Graph:
     cdef readonly Epochs epochs
     cdef readonly KeyTable nodes            # node_t
@@ -59,9 +61,6 @@ cdef class Graph:
     cdef bint node_is_live(self, const char* key, uint32_t size) noexcept nogil
     cdef bint edge_is_live(self, const char* key, uint32_t size) noexcept nogil
     cdef uint32_t domain_at(self, uint32_t number) noexcept nogil
-    cdef int resolve(self, event_t* event) noexcept nogil
-    cdef bint is_crowded(self, event_t* event) noexcept nogil
-    cdef uint32_t version_of(self, event_t* event) noexcept nogil
     cdef int fold(self, event_t* events, size_t count) except -1
     cdef int fold_all(self, event_t* events, size_t count) except -1
     cdef int freeze_open(self) except -1
@@ -78,6 +77,7 @@ cdef class Graph:
     cdef int32_t live_peers(self, uint64_t word, uint32_t other_than) noexcept nogil
     cdef int settle_dangling(self, uint32_t number) except -1
     cdef uint32_t name(self, KeyTable names, slice_t text) except? 0xFFFFFFFF
+    cdef uint32_t domain_of(self, event_t* event) except? 0xFFFFFFFF
     cdef int set_domain(self, uint32_t number, uint32_t domain) except -1
     cdef int cross(self, uint32_t edge, uint32_t source_domain, uint32_t target_domain, int32_t sign) except -1
     cdef uint32_t edge_created(self, event_t* event, uint32_t number) except? 0xFFFFFFFF

@@ -8,8 +8,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from primecore._adjacency cimport (
-    MAX_DEGREE, RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, list_view_t, ring_init,
-    word_count,
+    RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, list_view_t, ring_init,
 )
 from primecore._event cimport (
     CODE_EDGE_CREATED, CODE_EDGE_DELETED, CODE_EDGE_UPDATED, CODE_NODE_CREATED, CODE_NODE_DELETED, CODE_NODE_UPDATED,
@@ -36,10 +35,6 @@ cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
     if size >= 5 and memcmp(entity, b"edge:", 5) == 0:
         return KIND_EDGE
     return KIND_OTHER
-
-
-cdef enum:
-    MAX_UNFOLDED = 1 << 19          # more events than a batch of 32 MiB has
 
 
 cdef size_t bytes_in(KeyTable table):
@@ -131,43 +126,6 @@ cdef class Graph:
         cdef uint32_t number = self.edges.find(self.edges.hash(key, size), key, size)
         return number != NONE32 and self.edge(number).born != 0 and self.edge(number).died == 0
 
-    # Before the log: numbers for the event's keys, and its version.
-
-    cdef int resolve(self, event_t* event) noexcept nogil:
-        cdef int kind = entity_kind(event.entity.data, event.entity.size)
-        if kind == KIND_NODE:
-            event.entity_number = self.nodes.add(event.entity_hash, event.entity.data, event.entity.size)
-        elif kind == KIND_EDGE:
-            event.entity_number = self.edges.add(event.entity_hash, event.entity.data, event.entity.size)
-        else:
-            event.entity_number = self.entities.add(event.entity_hash, event.entity.data, event.entity.size)
-        if event.code == CODE_EDGE_CREATED:
-            event.source_number = self.nodes.add(event.source_hash, event.source.data, event.source.size)
-            event.target_number = self.nodes.add(event.target_hash, event.target.data, event.target.size)
-            if event.source_number == NONE32 or event.target_number == NONE32:
-                return FOLD_NO_MEMORY
-        if event.entity_number == NONE32:
-            return FOLD_NO_MEMORY
-        cdef size_t end = <size_t>self.nodes.count * sizeof(node_cold_t)
-        if end > self.cold_region.used_bytes and self.cold_region.grow(end) < 0:
-            return FOLD_NO_MEMORY
-        return FOLD_OK
-
-    cdef bint is_crowded(self, event_t* event) noexcept nogil:
-        # Judged with room to spare for what is logged but not folded yet.
-        return event.code == CODE_EDGE_CREATED and (
-            word_count(self.node(event.source_number).out_list) > MAX_DEGREE - MAX_UNFOLDED
-            or word_count(self.node(event.target_number).in_list) > MAX_DEGREE - MAX_UNFOLDED
-        )
-
-    cdef uint32_t version_of(self, event_t* event) noexcept nogil:
-        cdef int kind = entity_kind(event.entity.data, event.entity.size)
-        if kind == KIND_NODE:
-            return self.node(event.entity_number).version
-        if kind == KIND_EDGE:
-            return self.edge(self.latest_edge(event.entity_number)).version
-        return self.entity(event.entity_number).version
-
     # The fold.
 
     cdef int fold(self, event_t* events, size_t count) except -1:
@@ -256,7 +214,7 @@ cdef class Graph:
             self.change(CHANGE_NODE_LIVE, number)
             self.settle_dangling(number)
             self.tell_vectors(self.vectors.node_born(number, event))
-        self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
+        self.set_domain(number, self.domain_of(event))
         return 0
 
     cdef int node_updated(self, event_t* event, uint32_t number) except -1:
@@ -268,7 +226,7 @@ cdef class Graph:
             changed_at(event.time_us, self.cold(number).created_us), UNBOUNDED,
         )
         if event.domain_state != FIELD_ABSENT:
-            self.set_domain(number, self.name(self.domains, event.domain) if event.domain_state == FIELD_SET else <uint32_t>NONE32)
+            self.set_domain(number, self.domain_of(event))
         return 0
 
     cdef int node_deleted(self, event_t* event, uint32_t number) except -1:
@@ -328,6 +286,11 @@ cdef class Graph:
             raise MemoryError("names")
         return number
 
+    cdef uint32_t domain_of(self, event_t* event) except? 0xFFFFFFFF:
+        if event.domain_state != FIELD_SET:
+            return NONE32
+        return event.domain_number if event.domain_number != NONE32 else self.name(self.domains, event.domain)
+
     cdef int set_domain(self, uint32_t number, uint32_t domain) except -1:
         cdef node_t* node = self.node(number)
         cdef uint32_t before = node.domain
@@ -384,7 +347,9 @@ cdef class Graph:
         edge.source = event.source_number
         edge.target = event.target_number
         edge.weight = event.weight if event.has_weight else 1.0
-        edge.relation = self.name(self.relations, event.relation)
+        edge.relation = event.relation_number
+        if edge.relation == NONE32:
+            edge.relation = self.name(self.relations, event.relation)
         edge.born = <uint32_t>event.position
         self.states.put(
             &edge.state, EDGE_HEADER, event.properties, slice_t(NULL, 0),

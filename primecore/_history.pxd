@@ -1,6 +1,7 @@
 # History: each event's predecessor of the same entity, four bytes an event, and between which times each block of
 # events lies. Knows positions and times only.
 
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from primecore._memory cimport Region
@@ -15,6 +16,7 @@ ctypedef struct times_t:            # of a block, in microseconds
     int64_t lowest                  # of its own
 
 
+@cython.final
 cdef class History:
     cdef Region region              # u32 per position: the entity's previous position, 0 for its first event
     cdef Region times               # times_t per block

@@ -7,11 +7,13 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
 from primecore._event cimport event_t
+from primecore._graph cimport Graph
 from primecore._json cimport SCAN_OK
 from primecore._pipeline cimport (
     STEP_CONFLICT, STEP_DEGREE, STEP_DIMENSIONS, STEP_DUPLICATE, STEP_NEEDS_SPACE, STEP_OK, Pipeline,
 )
 from primecore._refusal cimport refusal
+from primecore._resolve cimport look_up, prefetch_looked_up
 from primecore._slices cimport Slices, line_slice_t, slicing_t
 from primecore._wal cimport WAL_NO_ROOM
 
@@ -63,6 +65,8 @@ def ingest(Pipeline writer not None, const unsigned char[::1] chunk not None, si
     lines.line = source.line
     lines.key_seed = writer.graph.nodes.seed
     lines.id_seed = writer.dedupe.seed
+    lines.look_up = look_up_in
+    lines.tables = <void*>writer.graph
     with writer.lock:
         source.slices.begin()
         try:
@@ -81,13 +85,21 @@ def ingest(Pipeline writer not None, const unsigned char[::1] chunk not None, si
     return offset
 
 
+cdef void look_up_in(void* tables, event_t* events, size_t count) noexcept nogil:
+    look_up(<Graph>tables, events, count)
+
+
 cdef void prefetch(Pipeline writer, line_slice_t* taken) noexcept nogil:
     cdef uint32_t i
     for i in range(taken.count):
         if taken.events[i].has_event_id:
             writer.dedupe.prefetch(taken.id_hashes[i])
-        writer.prefetch_keys(&taken.events[i])
-    writer.prefetch_records(taken.events, taken.count)
+        if taken.events[i].looked_up:
+            prefetch_looked_up(writer.graph, &taken.events[i])
+        else:
+            writer.prefetch_keys(&taken.events[i])
+    if taken.count and not taken.events[0].looked_up:
+        writer.prefetch_records(taken.events, taken.count)
 
 
 cdef size_t take_in(Pipeline writer, line_slice_t* taken, Source source) except? 0:

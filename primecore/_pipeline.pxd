@@ -1,5 +1,6 @@
 # The write path: text or arguments in, events checked, numbered, logged and folded. Knows the log's and the graph's C faces; no files.
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._dedupe cimport Dedupe
@@ -33,6 +34,7 @@ ctypedef struct pending_slot_t:
     uint32_t generation
 
 
+@cython.final
 cdef class Pipeline:
     cdef readonly Graph graph
     cdef readonly Dedupe dedupe

@@ -20,6 +20,7 @@ from primecore._jsontree cimport json_equal
 from primecore._literals cimport format_uuid
 from primecore._records cimport MAX_POSITION
 from primecore._refusal cimport refusal
+from primecore._resolve cimport is_crowded, resolve, version_of
 from primecore._rows cimport Rows
 from primecore._scan cimport decode_payload
 from primecore._wal cimport WAL_ABSENT, WAL_NO_ROOM, WAL_OK
@@ -43,14 +44,6 @@ cdef extern from "result_row.h":
     void PyTuple_SET_ITEM(object tuple, Py_ssize_t at, object item)
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 largest)
     void* PyUnicode_DATA(object text)
-
-
-cdef extern from "xxhash.h" nogil:
-    ctypedef struct XXH128_hash_t:
-        uint64_t low64
-        uint64_t high64
-    uint64_t XXH3_64bits_withSeed(const void* data, size_t size, uint64_t seed) noexcept
-    XXH128_hash_t XXH3_128bits_withSeed(const void* data, size_t size, uint64_t seed) noexcept
 
 
 cdef extern from "<time.h>" nogil:
@@ -216,7 +209,7 @@ cdef class Pipeline:
         while True:
             slot = &self.pending[at & self.pending_mask]
             if slot.generation != self.generation:
-                return self.graph.version_of(event) + 1
+                return version_of(self.graph, event) + 1
             if slot.key == key:
                 return slot.version + 1
             at += 1
@@ -245,9 +238,9 @@ cdef class Pipeline:
         cdef int status
         if self.wal.last_position >= MAX_POSITION:
             return STEP_FULL
-        if self.graph.resolve(event) < 0:
+        if resolve(self.graph, event) < 0:
             return STEP_NO_MEMORY
-        if self.graph.is_crowded(event):
+        if is_crowded(self.graph, event):
             return STEP_DEGREE
         self.prefetch_lists(event)
         event.version = self.next_version(event)
@@ -387,7 +380,7 @@ cdef class Pipeline:
         cdef uint32_t actual = 0
         event.entity_number = table.find(event.entity_hash, event.entity.data, event.entity.size)
         if event.entity_number != 0xFFFFFFFF:
-            actual = self.graph.version_of(event)
+            actual = version_of(self.graph, event)
         if actual != <uint64_t>expected_version:
             raise VersionConflict(text_of(event.entity), expected_version, actual)
         return 0

@@ -13,6 +13,7 @@ from primecore._event cimport CODE_EDGE_CREATED, CODE_SPACE_DEFINED, event_t
 from primecore._json cimport SCAN_OK
 from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space
 from primecore._rows cimport Rows
+from primecore._resolve cimport resolve
 from primecore._scan cimport decode_trusted
 
 
@@ -229,7 +230,7 @@ cdef int replay_slice(Pipeline writer, log_slice_t* piece) noexcept nogil:
         writer.dedupe.prefetch(piece.id_hashes[i])
     writer.prefetch_records(piece.events, piece.count)
     for i in range(piece.count):
-        if writer.graph.resolve(&piece.events[i]) < 0:
+        if resolve(writer.graph, &piece.events[i]) < 0:
             return STEP_NO_MEMORY
         writer.prefetch_lists(&piece.events[i])
         if writer.dedupe.add(piece.id_hashes[i], <uint32_t>piece.events[i].position) < 0:

@@ -28,6 +28,10 @@ ctypedef struct line_slice_t:
     scan_error_t error
 
 
+# Looks up, in tables that it knows, the keys of events.
+ctypedef void (*look_up_t)(void* tables, event_t* events, size_t count) noexcept nogil
+
+
 ctypedef struct slicing_t:
     # Set before begin(), and left alone until end(), but that `offset` and `line` move on as lines are claimed.
     const char* data
@@ -39,7 +43,10 @@ ctypedef struct slicing_t:
     size_t identity_size
     uint64_t key_seed
     uint64_t id_seed
+    look_up_t look_up               # called for each slice where a helper may do it
+    void* tables
     line_slice_t* pieces
+    bint looks_up                   # set by begin()
 
 
 cdef class Slices:

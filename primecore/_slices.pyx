@@ -32,7 +32,7 @@ cdef class Slices:
     def __cinit__(self):
         self.fork_generation = fork_generation_now
         self.lines.pieces = <line_slice_t*>calloc(AHEAD_PIECES, sizeof(line_slice_t))
-        if self.lines.pieces == NULL or ahead_init(&self.ahead, claim_lines, scan_lines, &self.lines) != 0:
+        if self.lines.pieces == NULL or ahead_init(&self.ahead, claim_lines, make_slice, &self.lines) != 0:
             raise MemoryError("no room to scan lines")
         self.ready = True
 
@@ -49,6 +49,8 @@ cdef class Slices:
     cdef void begin(self) noexcept nogil:
         if self.lines.size - self.lines.offset >= HELP_FROM_BYTES:
             ahead_help(&self.ahead)
+        # Without a helper it would be done twice, by the same thread.
+        self.lines.looks_up = self.ahead.running != 0
         ahead_begin(&self.ahead)
 
     cdef line_slice_t* take(self) noexcept nogil:
@@ -82,9 +84,15 @@ cdef int claim_lines(void* context, uint32_t piece) noexcept nogil:
     return claimed.lines != 0
 
 
-cdef void scan_lines(void* context, uint32_t piece) noexcept nogil:
+cdef void make_slice(void* context, uint32_t piece) noexcept nogil:
     cdef slicing_t* lines = <slicing_t*>context
     cdef line_slice_t* claimed = &lines.pieces[piece]
+    scan_lines(lines, claimed)
+    if lines.looks_up:
+        lines.look_up(lines.tables, claimed.events, claimed.count)
+
+
+cdef void scan_lines(slicing_t* lines, line_slice_t* claimed) noexcept nogil:
     cdef event_t* event
     cdef uint32_t i
     cdef size_t start, end

@@ -1,6 +1,7 @@
 # What nodes and edges say of themselves: properties and labels as JSON bytes, and an edge's validity, in one arena.
 # Knows JSON text; no events, no records.
 
+cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
 from primecore._event cimport slice_t
@@ -34,6 +35,7 @@ cdef inline int64_t changed_at(int64_t time_us, int64_t created_us) noexcept nog
     return UNBOUNDED if time_us == created_us else time_us
 
 
+@cython.final
 cdef class States:
     cdef readonly Arena arena
     cdef buffer_t buffer

@@ -7,6 +7,7 @@
 # one that the writer published after its append. Slices that come out borrow from the mappings: they are good for as
 # long as this object is, also after the log was closed.
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._event cimport event_t
@@ -36,6 +37,7 @@ cdef extern from "chacha.h" nogil:
         pass
 
 
+@cython.final
 cdef class Wal:
     # --- what the writer reads and sets
     cdef readonly uint64_t last_position        # 0: empty; counts the events of an open batch

@@ -198,12 +198,21 @@ class Listener:
 
     def _accept(self, listening: socket.socket) -> None:
         """Until the end, or until the socket's name is gone: who tidies up a folder may take it for a leftover."""
+        import select
+
+        # Not accept() with a timeout: CPython asks again and again, until it is over, whether a socket that was shut
+        # down has somebody after all.
+        waiting = select.poll()
+        waiting.register(listening, select.POLLIN)
         while not self._stopped:
-            try:
-                connection, _ = listening.accept()
-            except TimeoutError:
+            if not waiting.poll(LOOK_SECONDS * 1000):
                 if not os.path.lexists(os.path.join(self._directory, address.NAME)):
                     return
+                continue
+            try:
+                connection, _ = listening.accept()
+                connection.setblocking(True)  # some systems hand the listener's mode down
+            except BlockingIOError:
                 continue
             except OSError:
                 self._wait.wait(0.1)  # out of descriptors, perhaps
@@ -230,7 +239,7 @@ class Listener:
                 listening.bind(where.path)
                 os.chmod(path, 0o600)
                 listening.listen(CONNECTIONS)
-                listening.settimeout(LOOK_SECONDS)
+                listening.setblocking(False)
                 os.replace(path, os.path.join(self._directory, address.NAME))  # whoever finds it is heard
                 self._socket = listening
         except BaseException:

@@ -91,6 +91,16 @@ def test_nothing_listens_for_a_store_that_nobody_else_can_reach(tmp_path):
         wait_until(lambda: not listening())
 
 
+def test_a_closed_store_leaves_no_thread_that_listens(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "LOOK_SECONDS", 3600.0)
+    with primecore.open(tmp_path / "s"):
+        wait_until((tmp_path / "s" / "writer.sock").exists)
+        before = [thread for thread in threading.enumerate() if thread.name == "prime-owner"]
+    for thread in before:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 def test_an_open_store_does_not_keep_a_process_alive(tmp_path):
     script = "import primecore, sys; p = primecore.open(sys.argv[1]); p.append('x', 'x')"
     with child("-c", script, tmp_path / "s") as process:
