@@ -58,6 +58,7 @@ ctypedef struct recall_t:
     int64_t now_us
     slice_t importance              # the property that says it, without data: none
     bint reads_json
+    bint reads_times                # whether any filter asks when something was made or changed
     scratch_t scratch
 
 

@@ -90,7 +90,7 @@ cdef bint has_label(slice_t labels, recall_t* recall) noexcept nogil:
 cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uint32_t row) noexcept nogil:
     cdef char[MAX_ENTITY_ID_BYTES] key
     cdef node_t* node
-    cdef int64_t created, updated
+    cdef int64_t created = 0, updated = 0
     cdef slice_t raw
     cdef bint found = False
     cdef uint32_t size
@@ -98,7 +98,8 @@ cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uin
         node = graph.node(number)
         if node.born == 0 or (recall.domain != NONE32 and node.domain != recall.domain):
             return False
-        created, updated = graph.cold(number).created_us, graph.updated_us(number)
+        if recall.reads_times:              # two lines of memory each, far from what else is looked at
+            created, updated = graph.cold(number).created_us, graph.updated_us(number)
         if recall.type.data != NULL:
             size = graph.nodes.copy_key(number, key)
             if (
@@ -110,9 +111,10 @@ cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uin
         if recall.type.data != NULL or recall.domain != NONE32 or recall.label.data != NULL or row == NONE32:
             return False
         created = updated = graph.vectors.current.record(row).time_us
-    if updated < recall.from_us or updated >= recall.until_us:
-        return False
-    if recall.at_us != UNBOUNDED and created > recall.at_us:
+    if recall.reads_times and (
+        updated < recall.from_us or updated >= recall.until_us
+        or (recall.at_us != UNBOUNDED and created > recall.at_us)
+    ):
         return False
     if not recall.reads_json:
         return True

@@ -250,6 +250,7 @@ cdef bint open_recall(Graph graph, recall_t* recall, tuple filters, tuple how) e
             return False
     recall.from_us, recall.until_us = filters[4], filters[5]
     recall.at_us = UNBOUNDED if filters[6] is None else filters[6]
+    recall.reads_times = filters[4:] != NO_FILTERS[4:]
     recall.reads_json = recall.label.data != NULL or recall.conversation.data != NULL
     recall.vector_weight, recall.words_weight, recall.graph_weight = how[0], how[1], how[2]
     recall.recency_weight, recall.importance_weight = how[3], how[4]
