@@ -193,6 +193,7 @@ def test_the_progress_line() -> None:
     assert line == f"a.jsonl  {'━' * 6}{'╌' * 18}  25%  1,500,000 events  750,000/s  0:06 left"
     assert progress.line(25, None, 10, 2.0) == "a.jsonl  10 events  5/s"
     assert "100%" in progress.line(101, 100, 10, 2.0)
+    assert Progress("reembed", "texts").line(25, None, 10, 2.0) == "reembed  10 texts  5/s"
     assert [clock(it) for it in (0.4, 59.6, 3600)] == ["0:00", "1:00", "1:00:00"]
 
 
@@ -213,3 +214,10 @@ def test_progress_is_shown_after_a_second_and_wiped(capsys: pytest.CaptureFixtur
         progress(1, 2, 4)
         assert capsys.readouterr().err.count("50%") == 1
     assert capsys.readouterr().err == "\r\x1b[2K"
+
+
+def test_a_dumb_terminal_gets_no_line_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for term, watched in (("xterm-256color", True), ("dumb", False)):
+        monkeypatch.setenv("TERM", term)
+        assert Progress("x").watched is watched
