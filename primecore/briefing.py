@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from primecore.contexts import MAX_NAME, Fact, estimated_tokens, packed, plain
+from primecore.contexts import MAX_NAME, Fact, cited, estimated_tokens, packed, plain
 from primecore.embeds import own_text
 from primecore.errors import InvalidArgument
 from primecore.model import Context
@@ -74,7 +74,7 @@ def fact(store: Asked, id: str, text: str | None) -> Fact:
         peer, relation = plain(name_of(store, it.peer), MAX_NAME), plain(it.relation, MAX_NAME)
         ends = (relation, peer) if it.direction == "out" else (peer, relation)
         spans = "" if edge is None else _span(edge.valid_from, edge.valid_to)
-        relations.append(f"{'-> ' if it.direction == 'out' else '<- '}{' '.join(ends)} [{it.peer}]{spans}")
+        relations.append(f"{'-> ' if it.direction == 'out' else '<- '}{' '.join(ends)} [{cited(it.peer)}]{spans}")
     said = text or ("" if node is None else own_text(node.properties)) or id
     return Fact(id, said, None if node is None else node.updated_at.date().isoformat(), relations)
 

@@ -118,3 +118,15 @@ def test_an_id_is_whole_or_its_fact_is_left_out(prime):
     for id in ids:
         assert f"[{id}] " in block.markdown  # to cite it by
         assert len(re.findall(re.escape(f"[{id}]"), block.markdown)) == 2  # and where the other leads to it
+
+
+def test_no_id_passes_for_another():
+    with primecore.open(":memory:") as prime:
+        for name in ("alice", "alice\u200b", "\u202ealice", "ali\u2066ce", "alice\u2003", "👩\u200d👧"):
+            prime.add_node("p", {"text": f"tea of {len(name)}"}, id=name)
+        prime.add_edge("node:p:alice", "node:p:alice\u200b", "knows")
+        text = prime.context("tea", 5000).markdown
+        assert text.count("[node:p:alice]") == 2  # itself, and where the other leads to it
+        assert "  -> knows tea of 6 [node:p:alice\\u200b]" in text
+        for shown in ("alice\\u200b", "\\u202ealice", "ali\\u2066ce", "alice\\u2003", "👩\\u200d👧"):
+            assert f"\n[node:p:{shown}] tea" in text
