@@ -14,6 +14,7 @@ from primecore.writes import check_count
 FACT_LINKS = 4
 INDEX_NAMES = 5
 CONTEXT_FACTS = 50
+BEGINNING = 60  # characters of a text that stands for a name
 
 
 Asked = Any  # `Prime`, or what `Prime.at` gives: it has their reads
@@ -55,10 +56,13 @@ def index(store: Asked) -> list[str]:
 
 
 def name_of(store: Asked, node_id: str) -> str:
-    """What a node is called; the end of its id, where it has no name."""
+    """What a node is called; where it has no name, how its text begins, or else the end of its id."""
     node = store.node(node_id)
-    name = None if node is None else node.properties.get("name", node.properties.get("title"))
-    return name if isinstance(name, str) and name else node_id.split(":", 2)[-1]
+    for field in ("name", "title", "text") if node is not None else ():
+        name = node.properties.get(field)
+        if isinstance(name, str) and name.strip():
+            return name if field != "text" else plain(name, BEGINNING)
+    return node_id.split(":", 2)[-1]
 
 
 def fact(store: Asked, id: str, text: str | None) -> Fact:
