@@ -49,7 +49,7 @@ cdef class Neighbors(OpenResult):
                           uint32_t* edges) noexcept
 
     # Steps inside.
-    cdef object neighbor(self, uint32_t peer, uint32_t number, str direction)
+    cdef int fill(self, object row, uint32_t peer, uint32_t number) except -1
     cdef int freeze(self) except -1
 
 

@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
 from cpython.object cimport Py_EQ, Py_NE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM
@@ -174,12 +174,16 @@ cdef class Neighbors(OpenResult):
                     __builtin_prefetch(self.graph.edge(edges[i]))
             items = PyList_New(count)
             for i in range(count):
+                # Rows first, which need no look at the records: those are on their way.
                 if whole:
-                    item = self.neighbor(peers[i], edges[i], OUT if i < out_count else IN)
+                    item = spare_row_new()
+                    put(item, 3, OUT if i < out_count else IN)
                 else:
                     item = self.graph.nodes.key_str(peers[i])
                 Py_INCREF(item)
                 PyList_SET_ITEM(items, i, item)
+            for i in range(count if whole else 0):
+                self.fill(<object>PyList_GET_ITEM(items, i), peers[i], edges[i])
         finally:
             collector_resume(collects)
             if peers != few:
@@ -192,16 +196,13 @@ cdef class Neighbors(OpenResult):
             self.unlink()
         return self.items
 
-    cdef object neighbor(self, uint32_t peer, uint32_t number, str direction):
+    cdef int fill(self, object row, uint32_t peer, uint32_t number) except -1:
         cdef edge_t* edge = self.graph.edge(number)
-        cdef str relation = self.graph.relation_name(edge.relation)
-        cdef object result = spare_row_new()
-        put(result, 0, self.graph.nodes.key_str(peer))
-        put(result, 1, self.graph.edges.key_str(number))
-        put(result, 2, relation)
-        put(result, 3, direction)
-        put(result, 4, ONE if edge.weight == 1.0 else edge.weight)
-        return result
+        put(row, 0, self.graph.nodes.key_str(peer))
+        put(row, 1, self.graph.edges.key_str(number))
+        put(row, 2, self.graph.relation_name(edge.relation))
+        put(row, 4, ONE if edge.weight == 1.0 else edge.weight)
+        return 0
 
     cdef int freeze(self) except -1:
         self.make()
