@@ -49,6 +49,7 @@ cdef extern from "result_row.h":
 
 cdef extern from * nogil:
     uint64_t __builtin_bswap64(uint64_t number) noexcept
+    void __builtin_prefetch(const void* address, int writes) noexcept
 
 
 cdef extern from "<time.h>" nogil:
@@ -157,10 +158,12 @@ cdef class Pipeline:
                 self.graph.nodes.prefetch_record(event.entity_hash)
 
     cdef void prefetch_lists(self, event_t* event) noexcept nogil:
-        # The fold comes a slice later and writes behind the last entry of both lists.
+        # The fold comes a slice later: it writes behind the last entry of both lists, and frees the former state.
         if event.code == CODE_EDGE_CREATED:
             self.graph.adjacency.prefetch_end(self.graph.node(event.source_number).out_list)
             self.graph.adjacency.prefetch_end(self.graph.node(event.target_number).in_list)
+        elif event.code == CODE_NODE_UPDATED:
+            __builtin_prefetch(self.graph.states.arena.at(self.graph.node(event.entity_number).state), 1)
 
     # What the log checks.
 
