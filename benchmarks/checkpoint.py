@@ -25,8 +25,8 @@ import primecore
 ASK_SQLITE = """
 import sqlite3, sys
 rows = sqlite3.connect(sys.argv[1]).execute(
-    "select target, id, relation, 'out', weight from edges where source = ?1 union all "
-    "select source, id, relation, 'in', weight from edges where target = ?1", (sys.argv[2],))
+    "select target, id, relation, 'out', weight from edges where source = ? union all "
+    "select source, id, relation, 'in', weight from edges where target = ?", (sys.argv[2], sys.argv[2]))
 for row in rows: print(*row, sep="\\t")
 """
 

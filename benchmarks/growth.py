@@ -1,7 +1,7 @@
 """Cost against size: ingest, reads, search, recall, opening and memory of stores of ten thousand to ten million nodes.
 
 Each size has a process of its own, and a graph whose degrees follow a power law, three edges for each node. Search is
-that of as many short texts, up to a million; recall that of as many texts with vectors, up to 100,000. The largest size
+that of as many short texts, and recall that of as many texts with vectors, both up to a million. The largest size
 wants 12 GiB of memory and, with its files, 30 GiB of disk: `--max` leaves out the sizes above it.
 
     python benchmarks/growth.py --dir DIR --make     writes the files of all sizes, and measures nothing
@@ -26,7 +26,7 @@ from primecore.bench import alike, measure
 from primecore.bench.finding import notes
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
-MOST_TEXTS, MOST_RECALLED = 1_000_000, 100_000
+MOST_TEXTS, MOST_RECALLED = 1_000_000, 1_000_000
 CALLS, QUERIES, K = 20_000, 500, 10
 FILES = ("people", "links")
 Figures = dict[str, float]

@@ -273,12 +273,16 @@ def walls(curve: list[dict[str, float]]) -> list[str]:
     if "open_s" in last:
         rate = last["events"] / last["open_s"]
         said.append(f"- **Opening by replay** takes a second for {rate / 1e6:.1f} million events of the log.")
-    for key, what in (("neighbors_ns_p50", "`neighbors`"), ("node_ns_p50", "`node`"), ("search_ns_p50", "`search`")):
+    for key, what, why in (
+        ("neighbors_ns_p50", "`neighbors`", "more misses in the caches"),
+        ("node_ns_p50", "`node`", "more misses in the caches"),
+        ("search_ns_p50", "`search`", "the lists of its words grow"),
+        ("recall_ns_p50", "`recall`", "the lists of its words grow, and more vectors are looked at"),
+    ):
         sizes = [one for one in curve if key in one]
         if len(sizes) > 1:
             times = sizes[-1][key] / sizes[0][key]
             more = sizes[-1]["nodes"] / sizes[0]["nodes"]
-            why = "the lists of its words grow" if key.startswith("search") else "more misses in the caches"
             said.append(f"- With {more:,.0f} times as much {what} takes {times:.1f} times as long ({why}).")
     return said if len(curve) > 1 else []
 
@@ -290,7 +294,7 @@ def growth_cell(value: float | None, unit: str) -> str:
     return f"{value:,.0f} MiB" if unit == "bytes" else duration(value * (1e9 if unit == "s" else 1))
 
 
-def quality_part(result: dict[str, Any] | None) -> str:
+def quality_part(result: dict[str, Any] | None, with_categories: bool = True) -> str:
     """How well recall finds, for docs/recall.md; empty without its result."""
     if result is None:
         return ""
@@ -300,16 +304,36 @@ def quality_part(result: dict[str, Any] | None) -> str:
         lines += [
             f"**{embedder}**, mean of all measures on the first half, by what vectors count for: "
             + ", ".join(f"{share}: {mean:.3f}" for share, mean in means)
-            + f". Chosen: {found['share']}.",
+            + f". In force: {found['in_force']}.",
             "",
         ]
         for level, arms in found["levels"].items():
             names = [name for name in arms["words"]["all"] if name != "questions"]
-            lines += [f"| {embedder}, by {level}, other half | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-            for group in ["all", *sorted(set(arms["words"]) - {"all"})]:
+            asked = f"{arms['words']['all']['questions']:,} questions of the other half"
+            lines += [f"| {embedder}, by {level}, {asked} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+            for group in ["all", *(sorted(set(arms["words"]) - {"all"}) if with_categories else [])]:
                 for arm in arms if group == "all" else ["words", "vectors", "fused + graph"]:
                     figures = " | ".join(f"{arms[arm][group][name]:.3f}" for name in names)
                     head = arm if group == "all" else f"{group}: {arm}"
                     lines.append(f"| {head} | {figures} |")
             lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *quality_losses(result["figures"]["embedders"]), ""])
+
+
+def quality_losses(embedders: dict[str, Any]) -> list[str]:
+    """Where one arm alone does better than all together, over all questions and by category."""
+    losses: dict[bool, list[str]] = {True: [], False: []}
+    for embedder, found in embedders.items():
+        for level, arms in found["levels"].items():
+            for group, means in arms["fused + graph"].items():
+                for arm in ("words", "vectors"):
+                    better = [name for name in means if means[name] < arms[arm][group][name]]
+                    if better:
+                        where = "" if group == "all" else f"{group}, "
+                        losses[group == "all"].append(f"{where}{embedder}, by {level}: {arm} ({', '.join(better)})")
+    return [
+        "Of the means over all questions, one arm alone is better than words, vectors and edges together in "
+        + ("none." if not losses[True] else "these: " + "; ".join(losses[True]) + "."),
+        "",
+        "By category it is in " + ("none." if not losses[False] else "these: " + "; ".join(losses[False]) + "."),
+    ]

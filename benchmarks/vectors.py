@@ -1,9 +1,11 @@
-"""Nearest vectors (k=10, 384 numbers) at 10,000 and 100,000: time and recall, beside usearch, hnswlib and faiss.
+"""Nearest vectors (k=10, 384 numbers) at 10,000 and 100,000: time at equal recall, beside usearch, hnswlib and faiss.
 
 The vectors lie around 200 centres, as embeddings do. All contenders index the same ones and answer the same queries,
-one at a time, on one core; recall@10 is against numpy. Each index is asked with more and more candidates, so that times
-can be compared at equal recall. hnswlib and faiss are used if they are installed. `prime` is as it comes, `prime_index`
-with the index where a scan would do.
+one at a time, on one core, in turns; recall@10 is against numpy. Each index is asked with more and more candidates: what
+stands beside Prime is its quickest setting that finds as many of the nearest as Prime does, and those that find 0.99 and
+0.999 of them. hnswlib and faiss are used if they are installed; indexes of theirs are kept in --dir, if that is given.
+`prime` is as it comes, `prime_index` with the index where a scan would do. Storing a vector stands beside what copying
+it takes: base64, a checksum of that, a copy of it and one of the numbers, without calls in between.
 """
 
 from __future__ import annotations
@@ -13,12 +15,16 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import common
 import numpy as np
 
 import primecore
+from primecore._crc32c import crc32c
+from primecore._embedding import base64_text
 
 DIMENSIONS = 384
 K = 10
@@ -28,8 +34,9 @@ INDEX_SECONDS = 1800
 INDEX_ALWAYS = 1000  # exact_vectors where the index, not the scan, is to be measured
 
 BUILD = 64  # candidates while an index is built
-LOOKS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # candidates while it is asked
-EQUAL = (0.99, 0.999)
+LOOKS = (10, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1024, 1536)  # while it is asked
+EQUAL = (0.99, 0.999)  # and what Prime itself finds
+COPIED = 64  # vectors that are copied at once, to see what copying one takes
 
 Search = Callable[[np.ndarray], list[int]]
 Look = Callable[[int], None]
@@ -44,44 +51,100 @@ def vectors(count: int, seed: int) -> np.ndarray:
     return rows.astype(np.float32)
 
 
-def usearch_index(rows: np.ndarray) -> tuple[Search, Look]:
+class Contender(NamedTuple):
+    """An index: how it is made of rows or read from a file, asked, and told how far to look."""
+
+    package: str
+    build: Callable[[np.ndarray, Path | None], Any]
+    search: Callable[[Any], Search]
+    look: Callable[[Any], Look]
+
+
+def usearch_index(rows: np.ndarray, kept: Path | None) -> Any:
     from usearch.index import Index
 
     index = Index(ndim=DIMENSIONS, metric="cos", dtype="bf16", connectivity=16, expansion_add=BUILD)
+    if kept is not None and kept.exists():
+        index.load(str(kept))
+        return index
     index.add(np.arange(len(rows)), rows, threads=1)
-    return lambda query: index.search(query, K, threads=1).keys.tolist(), partial(setattr, index, "expansion_search")
+    if kept is not None:
+        index.save(str(kept))
+    return index
 
 
-def hnswlib_index(rows: np.ndarray) -> tuple[Search, Look]:
+def hnswlib_index(rows: np.ndarray, kept: Path | None) -> Any:
     import hnswlib
 
     index = hnswlib.Index(space="cosine", dim=DIMENSIONS)
+    if kept is not None and kept.exists():
+        index.load_index(str(kept), max_elements=len(rows))
+        return index
     index.init_index(max_elements=len(rows), ef_construction=BUILD, M=16)
     index.add_items(rows, num_threads=1)
-    return lambda query: index.knn_query(query, K, num_threads=1)[0][0].tolist(), index.set_ef
+    if kept is not None:
+        index.save_index(str(kept))
+    return index
 
 
-def faiss_index(rows: np.ndarray) -> tuple[Search, Look]:
+def faiss_index(rows: np.ndarray, kept: Path | None) -> Any:
     import faiss
 
     faiss.omp_set_num_threads(1)
+    if kept is not None and kept.exists():
+        return faiss.read_index(str(kept))
     index = faiss.IndexHNSWFlat(DIMENSIONS, 16, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = BUILD
     index.add(rows)
-    return lambda query: index.search(query[None], K)[1][0].tolist(), partial(setattr, index.hnsw, "efSearch")
+    if kept is not None:
+        faiss.write_index(index, str(kept))
+    return index
 
 
-CONTENDERS: dict[str, Callable[[np.ndarray], tuple[Search, Look]]] = {
-    "usearch": usearch_index,
-    "hnswlib": hnswlib_index,
-    "faiss": faiss_index,
+CONTENDERS = {
+    "usearch": Contender(
+        "usearch",
+        usearch_index,
+        lambda index: lambda query: index.search(query, K, threads=1).keys.tolist(),
+        lambda index: partial(setattr, index, "expansion_search"),
+    ),
+    "hnswlib": Contender(
+        "hnswlib",
+        hnswlib_index,
+        lambda index: lambda query: index.knn_query(query, K, num_threads=1)[0][0].tolist(),
+        lambda index: index.set_ef,
+    ),
+    "faiss": Contender(
+        "faiss-cpu",
+        faiss_index,
+        lambda index: lambda query: index.search(query[None], K)[1][0].tolist(),
+        lambda index: partial(setattr, index.hnsw, "efSearch"),
+    ),
 }
 
 
 def stored(prime: primecore.Prime, rows: np.ndarray, first: int) -> float:
     """Stores the rows under the names m:{number}; microseconds of each, the median."""
-    spans = common.each_ns(lambda at: prime.embed(f"m:{first + at}", rows[at]), list(range(len(rows))))
-    return statistics.median(spans) / 1000
+    pairs = [(f"m:{first + at}", row) for at, row in enumerate(rows)]
+    spans = common.each_ns(lambda pair: prime.embed(*pair), pairs)
+    return (statistics.median(spans) - common.clock_ns()) / 1000
+
+
+def copied(rows: np.ndarray) -> float:
+    """Microseconds that copying takes of storing a vector: base64, its checksum, its copy, and that of the numbers."""
+    blocks = [rows[at : at + COPIED] for at in range(0, len(rows) - COPIED + 1, COPIED)] or [rows]
+    text_bytes = (4 * DIMENSIONS + 2) // 3 * 4
+    log, numbers = bytearray(len(rows) * text_bytes), np.ones_like(rows)
+    log[:] = bytes(range(1, 256)) * (len(log) // 255) + bytes(len(log) % 255)  # its pages are there
+
+    def copy(at: int) -> None:
+        text = base64_text(blocks[at].tobytes())
+        crc32c(text)
+        log[at * COPIED * text_bytes : at * COPIED * text_bytes + len(text)] = text
+        numbers[at * COPIED : at * COPIED + len(blocks[at])] = blocks[at]
+
+    spans = common.each_ns(copy, list(range(len(blocks))))
+    return (statistics.median(spans) - common.clock_ns()) / 1000 / len(blocks[0])
 
 
 def indexed(prime: primecore.Prime) -> float:
@@ -96,14 +159,16 @@ def indexed(prime: primecore.Prime) -> float:
     return time.perf_counter() - begun
 
 
-def asked(search: Search, queries: np.ndarray, truth: np.ndarray, rounds: int) -> dict[str, float]:
-    """Median microseconds of a query, and the share of the truly nearest that it found."""
+def recall_of(search: Search, queries: np.ndarray, truth: np.ndarray) -> float:
+    """The share of the truly nearest that is found."""
     found = [search(query) for query in queries]
-    recall = np.mean(
-        [len(set(map(int, some)) & set(true)) / K for some, true in zip(found, truth.tolist(), strict=True)]
-    )
-    medians = [statistics.median(common.each_ns(search, list(queries))) for _ in range(rounds)]
-    return {"us_p50": round(statistics.median(medians) / 1000, 1), "recall_at_10": round(float(recall), 4)}
+    shares = [len(set(map(int, some)) & set(true)) / K for some, true in zip(found, truth.tolist(), strict=True)]
+    return round(float(np.mean(shares)), 4)
+
+
+def timed(search: Search, queries: np.ndarray) -> float:
+    """Microseconds of a query, the median."""
+    return (statistics.median(common.each_ns(search, list(queries))) - common.clock_ns()) / 1000
 
 
 def names(hits: list[primecore.Hit]) -> list[int]:
@@ -124,21 +189,22 @@ def churned(prime: primecore.Prime, rows: np.ndarray, queries: np.ndarray, late:
         else:
             prime.delete_vector(f"m:{at}")
     truth = np.argsort(np.where(alive, -(queries @ now.T), np.inf), axis=1)[:, :K]
-    return asked(lambda query: names(prime.similar(query)), queries, truth, 1)["recall_at_10"]
+    return recall_of(lambda query: names(prime.similar(query)), queries, truth)
 
 
-def swept(search: Search, look: Look, queries: np.ndarray, truth: np.ndarray, rounds: int) -> dict[str, Any]:
-    """Time and recall by the number of candidates looked at; and the quickest of them at each recall."""
-    found = []
+def sufficient(search: Search, look: Look, queries: np.ndarray, truth: np.ndarray, least: list[float]) -> dict[str, Any]:
+    """For each recall the fewest candidates that reach it, None where none do, and what they reach."""
+    found: list[tuple[int, float]] = []
     for candidates in LOOKS:
         look(candidates)
-        found.append({"candidates": candidates, **asked(search, queries, truth, rounds)})
-    return {"by_candidates": found, "us_at_recall": {str(least): quickest(found, least) for least in EQUAL}}
-
-
-def quickest(found: list[dict[str, Any]], least: float) -> float | None:
-    """The least time at a recall of at least so much; None where it was not reached."""
-    return min((it["us_p50"] for it in found if it["recall_at_10"] >= least), default=None)
+        found.append((candidates, recall_of(search, queries, truth)))
+        if found[-1][1] >= max(least):
+            break
+    chosen: dict[str, Any] = {}
+    for recall in least:
+        fit = next(((it, reached) for it, reached in found if reached >= recall), None)
+        chosen[str(recall)] = None if fit is None else {"candidates": fit[0], "recall_at_10": fit[1]}
+    return {"most_found": found[-1][1], "at_recall": chosen}
 
 
 def first_queries(
@@ -178,43 +244,78 @@ def measure_prime(
     count, late = len(rows), vectors(rounds * ARRIVALS, 3)
     with primecore.open(":memory:", **({} if exact is None else {"exact_vectors": exact})) as prime:
         figures: dict[str, Any] = {"embed_us_p50": round(stored(prime, rows, 0), 2)}
+        figures["copying_us_p50"] = round(copied(rows), 2)
+        figures["embed_less_copying_us"] = round(figures["embed_us_p50"] - figures["copying_us_p50"], 2)
         seconds = indexed(prime)
-        figures["index_seconds"] = round(seconds, 1) if prime._views.vectors.follower.size else None
-        steady = asked(lambda query: names(prime.similar(query)), queries, truth, rounds)
-        figures |= steady
+        indexes = prime._views.vectors.follower.size > 0
+        figures["index_seconds"] = round(seconds, 1) if indexes else None
+
+        def search(query: np.ndarray) -> list[int]:
+            return names(prime.similar(query))
+
+        figures["recall_at_10"] = recall_of(search, queries, truth)
+        figures["us_p50"] = steady = round(statistics.median(timed(search, queries) for _ in range(rounds)), 1)
         figures |= first_queries(prime, queries, late, count, rounds)
-        figures["first_over_steady"] = round(figures["first_after_1000_us"] / steady["us_p50"], 2)
+        figures["first_over_steady"] = round(figures["first_after_1000_us"] / steady, 2)
         figures["first_over_pause"] = round(figures["first_after_1000_us"] / figures["first_after_pause_us"], 2)
-        if prime._views.vectors.follower.size:
+        if indexes:
             figures["recall_at_10_churned"] = churned(prime, rows, queries, rounds * ARRIVALS)
     return figures
 
 
-def measure(count: int, rounds: int, scale: float) -> dict[str, Any]:
+def beside(
+    prime_recall: float, rows: np.ndarray, queries: np.ndarray, truth: np.ndarray, rounds: int, folder: Path | None
+) -> dict[str, Any]:
+    """The contenders at recalls that can be compared, timed in turns with Prime."""
+    figures: dict[str, Any] = {}
+    turns: dict[tuple[str, str], tuple[Callable[[], None], Search]] = {}
+    for name, contender in CONTENDERS.items():
+        try:
+            kept = None if folder is None else folder / f"{name}-{version(contender.package)}-{BUILD}-{len(rows)}.index"
+            index = contender.build(rows, kept)
+        except ImportError:  # PackageNotFoundError is one
+            common.say(f"{name} is not installed: left out")
+            continue
+        search, look = contender.search(index), contender.look(index)
+        figures[name] = sufficient(search, look, queries, truth, sorted({*EQUAL, prime_recall}))
+        for least, chosen in figures[name]["at_recall"].items():
+            if chosen is not None:
+                turns[name, least] = partial(look, chosen["candidates"]), search
+    with primecore.open(":memory:") as prime:
+        stored(prime, rows, 0)
+        indexed(prime)
+        turns["prime", ""] = (lambda: None), lambda query: names(prime.similar(query))
+        spans: dict[tuple[str, str], list[float]] = {turn: [] for turn in turns}
+        for _ in range(rounds):
+            for turn, (prepare, search) in turns.items():
+                prepare()
+                spans[turn].append(timed(search, queries))
+    own = statistics.median(spans.pop(("prime", "")))
+    for (name, least), found in spans.items():
+        chosen = figures[name]["at_recall"][least]
+        chosen["us_p50"] = round(statistics.median(found), 1)
+        chosen["times_prime"] = round(chosen["us_p50"] / own, 2)
+    return {"prime_in_turns_us_p50": round(own, 1), **figures}
+
+
+def measure(count: int, rounds: int, scale: float, folder: Path | None) -> dict[str, Any]:
     rows, queries = vectors(count, 1), vectors(QUERIES, 2)
     truth = np.argsort(-(queries @ rows.T), axis=1)[:, :K]
     figures: dict[str, Any] = {"vectors": count}
-    figures["copy_us"] = round(common.timed(lambda: [bytes(row) for row in rows]).wall / count * 1e6, 2)
     figures["prime"] = prime = measure_prime(rows, queries, truth, rounds, None)
+    figures |= beside(prime["recall_at_10"], rows, queries, truth, rounds, folder)
     if count > common.scaled(10_000, scale):
         figures["prime_index"] = measure_prime(rows, queries, truth, rounds, common.scaled(INDEX_ALWAYS, scale))
-    for name, build in CONTENDERS.items():
-        try:
-            search, look = build(rows)
-        except ImportError:
-            common.say(f"{name} is not installed: left out")
-            continue
-        figures[name] = found = swept(search, look, queries, truth, rounds)
-        times = found["us_at_recall"].items()
-        found["times_prime"] = {least: round(us / prime["us_p50"], 2) for least, us in times if us is not None}
     return figures
 
 
 def main() -> None:
     arguments = common.parser(__doc__.splitlines()[0]).parse_args()
     head = common.start(arguments)
+    if arguments.dir is not None:
+        arguments.dir.mkdir(parents=True, exist_ok=True)
     figures = {
-        name: measure(common.scaled(count, arguments.scale), arguments.rounds, arguments.scale)
+        name: measure(common.scaled(count, arguments.scale), arguments.rounds, arguments.scale, arguments.dir)
         for name, count in (("small", 10_000), ("large", 100_000))
     }
     common.finish("vectors", arguments, head, figures)

@@ -16,6 +16,14 @@ from primecore.errors import InvalidArgument
 from primecore.model import Event
 
 
+cdef object new_tuple = tuple.__new__
+
+
+cdef object as_event(tuple items):
+    # As Event(*items), without the Python code that a named tuple is made by.
+    return new_tuple(Event, items)
+
+
 cdef str text(slice_t value):
     return PyUnicode_DecodeUTF8(value.data, value.size, NULL)
 
@@ -91,16 +99,18 @@ cdef class EventReader:
             self.wal.unpin()
 
     cdef object made(self, event_t* event):
-        return Event(
+        cdef char[36] event_id
+        format_uuid(event.event_id, event_id)
+        return as_event((
             event.position,
             event.version,
-            event_id_text(PyBytes_FromStringAndSize(<const char*>event.event_id, 16)),
+            PyUnicode_DecodeUTF8(event_id, 36, NULL),
             text(event.type),
             text(event.entity),
             datetime_of(event.time_us),
             loads(event.payload) if event.payload.size else {},
             loads(event.metadata) if event.metadata.size else None,
-        )
+        ))
 
     def read(self, uint64_t position):
         """The event at a position that the log holds. Raises CorruptLog."""
@@ -124,10 +134,10 @@ cdef class EventReader:
                 raise self.log.unreadable(position)
             rows = self.log.rows(position, True)
             rows.read(position, &event)
-            return Event(
+            return as_event((
                 position, event.version, "", text(event.type), entity_id, datetime_of(event.time_us),
                 loads(event.payload) if event.payload.size else {}, None,
-            )
+            ))
         finally:
             self.wal.unpin()
 

@@ -36,6 +36,7 @@ cdef enum scan_error:
     SCAN_TOO_DEEP = 17
     SCAN_DUPLICATE_KEY = 18         # `key` is its raw text
     SCAN_NO_MEMORY = 19
+    SCAN_LONG_EXPONENT = 20         # a number that Decimal does not hold
 
     # The JSON is fine, the event is not: `field` names what is wrong.
     SCAN_UNKNOWN_FIELD = 32         # `key` is its raw text

@@ -2,7 +2,6 @@
 # Numbers stay text throughout: nothing here goes through a float.
 
 from primecore._event cimport slice_t
-from primecore._jsonwrite cimport json_plain_numbers
 from primecore._buffers cimport buffer_t
 
 

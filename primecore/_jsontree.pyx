@@ -358,9 +358,3 @@ def equal(bytes a not None, bytes b not None) -> bool:
     if answer < 0:
         raise MemoryError
     return answer == 1
-
-
-def plain_numbers(bytes text not None) -> bool:
-    """Whether every number has at most 18 digits (integers) or 15 (decimals), and no exponent. Raises InvalidEvent."""
-    check_json(text)
-    return json_plain_numbers(_slice(text)) == 1

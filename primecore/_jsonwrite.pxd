@@ -13,6 +13,6 @@ cdef int put_tree(tree_t* tree, uint32_t root, bint canonical, buffer_t* out, sc
 # Appends the canonical form of a JSON number. 0, or -1: no memory.
 cdef int put_number(const char* text, uint32_t size, buffer_t* out) noexcept nogil
 
-# 1: every number is an integer of at most 18 digits, or a decimal without exponent of at most 15 digits; else 0.
-# Trusts its input.
-cdef int json_plain_numbers(slice_t value) noexcept nogil
+# The next number from `where` on that is neither an integer of at most 18 digits nor a decimal without exponent of at
+# most 15: 1, the number without its sign, and `where` behind it; 0: there is none. Trusts its input.
+cdef int json_next_long(const char** where, const char* end, slice_t* number) noexcept nogil

@@ -2,7 +2,7 @@
 """JSON trees back to text: as they were written, or in canonical form. No number goes through a float."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memset
 from primecore._event cimport MAX_DEPTH, NONE32, slice_t
 from primecore._json cimport JSON_ARRAY, JSON_NUMBER, JSON_OBJECT, JSON_STRING, node_t, tree_t
 from primecore._buffers cimport buffer_append, buffer_reserve, buffer_t, scratch_t, scratch_take
@@ -71,19 +71,17 @@ ctypedef struct decimal_t:
     const char* first
     const char* last                # just past the last digit that is not 0
     uint32_t digits
-    int64_t power                   # without what `exponent` adds, where that is too long for an int64_t
-    const char* exponent            # its digits without leading zeros, NULL where it is in `power` already
-    const char* exponent_end
+    int64_t power
     bint negative
-    bint negative_exponent
 
 
 cdef int read_decimal(const char* text, uint32_t size, decimal_t* out) noexcept nogil:
-    """0 where the number is zero, else 1. The exponent's digits stay text: they may be more than any integer holds."""
+    """0 where the number is zero, else 1."""
     cdef const char* end = text + size
     cdef const char* at
     cdef const char* point
     cdef int64_t exponent = 0
+    cdef bint negative_exponent
     memset(out, 0, sizeof(decimal_t))
     out.negative = text[0] == c'-'
     at = text + out.negative
@@ -104,19 +102,13 @@ cdef int read_decimal(const char* text, uint32_t size, decimal_t* out) noexcept 
     out.digits = <uint32_t>(out.last - out.first - (1 if out.first < point < out.last else 0))
     if at < end:
         at += 1
-        out.negative_exponent = at[0] == c'-'
+        negative_exponent = at[0] == c'-'
         if at[0] == c'-' or at[0] == c'+':
             at += 1
-        while at < end and at[0] == c'0':
+        while at < end:
+            exponent = exponent * 10 + (at[0] - c'0')
             at += 1
-        if end - at > 18:
-            out.exponent = at
-            out.exponent_end = end
-        else:
-            while at < end:
-                exponent = exponent * 10 + (at[0] - c'0')
-                at += 1
-            out.power += -exponent if out.negative_exponent else exponent
+        out.power += -exponent if negative_exponent else exponent
     return 1
 
 
@@ -154,32 +146,6 @@ cdef char* put_integer(char* at, int64_t value) noexcept nogil:
     return at
 
 
-cdef char* put_long_exponent(char* at, const decimal_t* number) noexcept nogil:
-    """exponent + power, digit by digit: the exponent is over 10**18, the power far below that."""
-    cdef int64_t change = -number.power if number.negative_exponent else number.power
-    cdef Py_ssize_t size = number.exponent_end - number.exponent
-    cdef Py_ssize_t i = size
-    cdef int64_t value
-    if number.negative_exponent:
-        at[0] = c'-'
-        at += 1
-    memcpy(at, number.exponent, size)
-    while change:
-        if i == 0:
-            memmove(at + 1, at, size)
-            at[0] = c'0'
-            size += 1
-            i = 1
-        i -= 1
-        value = at[i] - c'0' + change
-        change = value // 10 if value >= 0 else -((9 - value) // 10)
-        at[i] = <char>(c'0' + (value - change * 10))
-    if at[0] == c'0':
-        size -= 1
-        memmove(at, at + 1, size)
-    return at + size
-
-
 cdef int put_number(const char* text, uint32_t size, buffer_t* out) noexcept nogil:
     """Plain digits where the point is at most 21 digits from the start (and 5 zeros after it), as ECMAScript does."""
     cdef decimal_t number
@@ -194,10 +160,10 @@ cdef int put_number(const char* text, uint32_t size, buffer_t* out) noexcept nog
         at[0] = c'-'
         at += 1
     before_point = number.power + 1
-    if number.exponent is not NULL or before_point > 21 or before_point < -5:
+    if before_point > 21 or before_point < -5:
         at = put_digits(at, &number, 1)
         at[0] = c'e'
-        at = put_integer(at + 1, number.power) if number.exponent is NULL else put_long_exponent(at + 1, &number)
+        at = put_integer(at + 1, number.power)
     elif before_point > 0:
         at = put_digits(at, &number, <uint32_t>before_point)
         if before_point > number.digits:
@@ -210,11 +176,11 @@ cdef int put_number(const char* text, uint32_t size, buffer_t* out) noexcept nog
     return 0
 
 
-cdef int json_plain_numbers(slice_t value) noexcept nogil:
-    cdef const char* at = value.data
-    cdef const char* end = at + value.size
+cdef int json_next_long(const char** where, const char* end, slice_t* number) noexcept nogil:
+    cdef const char* at = where[0]
     cdef const char* start
     cdef const char* point
+    cdef const char* first
     cdef uint8_t escaped
     while at < end:
         if at[0] == c'"':
@@ -224,15 +190,19 @@ cdef int json_plain_numbers(slice_t value) noexcept nogil:
         elif <uint8_t>(at[0] - c'0') > 9:
             at += 1
         else:
-            start = at
+            start = first = at
             point = at = text_digits_end(at, end)
             if at < end and at[0] == c'.':
                 at = text_digits_end(at + 1, end)
             if at > point and start[0] == c'0':
-                start += 1          # not a significant digit
-            if at - start > (16 if at > point else 18) or (at < end and (at[0] | 0x20) == c'e'):
-                return 0
-    return 1
+                first += 1          # not a significant digit
+            if at - first > (16 if at > point else 18) or (at < end and (at[0] | 0x20) == c'e'):
+                while at < end and (<uint8_t>(at[0] - c'0') <= 9 or (at[0] | 0x20) == c'e' or at[0] == c'+' or at[0] == c'-'):
+                    at += 1
+                number[0] = slice_t(start, <uint32_t>(at - start))
+                where[0] = at
+                return 1
+    return 0
 
 
 # ---- trees ----

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from primecore._graph cimport Graph
-from primecore._sift cimport asked_t, scored_t
+from primecore._sift cimport asked_t
 from primecore._vectors cimport Space, arrival_t
 
 
@@ -23,4 +23,3 @@ cdef class Look:
     cdef int make_allowed(self) except -1
     cdef int mark(self, const char** prefixes, uint32_t* sizes, size_t count, bint any_domain, uint32_t domain,
                   uint32_t without) noexcept nogil
-    cdef list best(self, scored_t* found, size_t count, size_t wanted)

@@ -1,17 +1,20 @@
 # Nearest neighbours by cosine. The contract stands in _knn.pxd, the scan in _sift.pyx.
 
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport isfinite
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, strcmp
 
 from primecore._event cimport MAX_ENTITY_ID_BYTES, NONE32, slice_t
 from primecore._graph cimport Graph
 from primecore._records cimport node_t
-from primecore._sift cimport ask, forget, is_visible, nearest, score as score_of, scored_t, sort_scored
+from primecore._sift cimport ask, asked_t, forget, is_visible, nearest, score as score_of, scored_t, sort_scored
 from primecore._states cimport NODE_HEADER
-from primecore._vectors cimport Vectors, arrival_t, vector_t
+from primecore._vectors cimport Space, Vectors, arrival_t, vector_t
 
 from primecore.model import Hit
 
@@ -164,7 +167,7 @@ cdef class Look:
         if status < 0:
             free(found)
             raise MemoryError("no room for a search")
-        return self.best(found, count, wanted)
+        return best_of(found, count, wanted)
 
     # What another index found, and what it has not taken in yet.
 
@@ -205,27 +208,7 @@ cdef class Look:
                     found[taken].score = score
                     found[taken].row = row
                     taken += 1
-        return self.best(found, taken, wanted)
-
-    cdef list best(self, scored_t* found, size_t count, size_t wanted):
-        # Frees `found`.
-        cdef list out = []
-        cdef size_t i
-        cdef uint32_t last = NONE32
-        cdef double bar = 0.0
-        try:
-            sort_scored(found, count)
-            for i in range(count):
-                if found[i].row == last:
-                    continue
-                last = found[i].row
-                if <size_t>len(out) >= wanted and found[i].score != bar:
-                    break
-                bar = found[i].score
-                out.append((found[i].score, found[i].row))
-            return out
-        finally:
-            free(found)
+        return best_of(found, taken, wanted)
 
     # What rows hold. With the GIL held, while the look is open.
 
@@ -234,39 +217,7 @@ cdef class Look:
 
         `loads` makes a dict of metadata.
         """
-        cdef list named = []
-        cdef list out = []
-        cdef double last = 2.0
-        cdef bint tied = False
-        cdef uint32_t row
-        cdef double score
-        cdef slice_t text, about
-        cdef char[MAX_ENTITY_ID_BYTES + 8] key
-        for pair in found:                  # all keys at once are fetched in less time than one by one
-            row = (<tuple?>pair)[1]
-            self.graph.entities.copy_key(self.space.record(row).entity, key)
-        for pair in found:
-            score = (<tuple?>pair)[0]
-            row = (<tuple>pair)[1]
-            tied |= score == last
-            last = score
-            named.append((-score, self.entity_id(row), row))
-        if tied:
-            named.sort()
-        for negative, id, number in named:
-            if <size_t>len(out) >= k:
-                break
-            if id == without:
-                continue
-            row = number
-            score = -<double>negative
-            text = self.space.text(row)
-            about = self.space.about(row)
-            out.append(new_tuple(Hit, (
-                id, score, text.data[:text.size].decode("utf-8", "replace") if text.size else None,
-                loads(about.data[:about.size]) if about.size else None, {"vector": score}, None, (),
-            )))
-        return out
+        return hits_of(self.graph, self.space, found, k, without, loads)
 
     def entity_id(self, uint32_t row):
         """Whose vector it is, without `vec:`."""
@@ -306,3 +257,105 @@ def check_numbers(const float[::1] numbers not None):
         nonzero |= numbers[i] != 0
     if not nonzero:
         raise ValueError("expected numbers that are not all zero")
+
+
+cdef list best_of(scored_t* found, size_t count, size_t wanted):
+    # Frees `found`.
+    cdef list out = []
+    cdef size_t i
+    cdef uint32_t last = NONE32
+    cdef double bar = 0.0
+    try:
+        sort_scored(found, count)
+        for i in range(count):
+            if found[i].row == last:
+                continue
+            last = found[i].row
+            if <size_t>len(out) >= wanted and found[i].score != bar:
+                break
+            bar = found[i].score
+            out.append((found[i].score, found[i].row))
+        return out
+    finally:
+        free(found)
+
+
+cdef list hits_of(Graph graph, Space space, list found, size_t k, str without, loads):
+    cdef list named = []
+    cdef list out = []
+    cdef double last = 2.0
+    cdef bint tied = False
+    cdef uint32_t row
+    cdef double score
+    cdef slice_t text, about
+    cdef char[MAX_ENTITY_ID_BYTES + 8] key
+    for pair in found:                  # all keys at once are fetched in less time than one by one
+        row = (<tuple?>pair)[1]
+        graph.entities.copy_key(space.record(row).entity, key)
+    for pair in found:
+        score = (<tuple?>pair)[0]
+        row = (<tuple>pair)[1]
+        tied |= score == last
+        last = score
+        named.append((-score, graph.entities.key_str(space.record(row).entity)[4:], row))
+    if tied:
+        named.sort()
+    for negative, id, number in named:
+        if <size_t>len(out) >= k:
+            break
+        if id == without:
+            continue
+        row = number
+        score = -<double>negative
+        text = space.text(row)
+        about = space.about(row)
+        out.append(new_tuple(Hit, (
+            id, score, text.data[:text.size].decode("utf-8", "replace") if text.size else None,
+            loads(about.data[:about.size]) if about.size else None, {"vector": score}, None, (),
+        )))
+    return out
+
+
+def quick_hits(Graph graph not None, vector, size_t k, uint32_t least, loads):
+    """(hits, bytes read): the `k` nearest to `vector` as Look.nearest() and Look.hits() give them, without filters.
+
+    0 bytes are told where fewer than `least` vectors show. None where `vector` is no flat buffer of float32, or no vector
+    of the space: to say what it is takes longer.
+    """
+    cdef Space space = graph.vectors.current
+    cdef Py_buffer view
+    cdef asked_t asked
+    cdef scored_t* found = NULL
+    cdef size_t count = 0
+    cdef int slot, status
+    if space is None or graph.vectors.awaiting or k == 0 or not PyObject_CheckBuffer(vector):
+        return None
+    try:
+        PyObject_GetBuffer(vector, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+    except (BufferError, ValueError):
+        return None
+    status = -2
+    if (
+        view.ndim == 1 and view.itemsize == 4 and view.format != NULL and strcmp(view.format, b"f") == 0
+        and <size_t>view.len == 4 * <size_t>space.dimensions
+    ):
+        status = ask(space, <const float*>view.buf, -1, &asked)
+    PyBuffer_Release(&view)
+    if status < 0:
+        return None
+    # As in Look: no Python code runs between these.
+    slot = graph.epochs.enter()
+    asked.position = <uint32_t>graph.applied_position
+    asked.count = space.count
+    try:
+        if asked.count:
+            with nogil:
+                status = nearest(space, &asked, k, -2.0, &found, &count)
+        if status < 0:
+            free(found)
+            raise MemoryError("no room for a search")
+        hits = hits_of(graph, space, best_of(found, count, k), k, None, loads)
+        return hits, asked.read_bytes if graph.vectors.shown >= least else 0
+    finally:
+        graph.epochs.leave(slot)
+        forget(&asked)

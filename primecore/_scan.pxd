@@ -6,7 +6,6 @@ from primecore._embedding cimport embedding_read
 from primecore._event cimport event_t, slice_t
 from primecore._json cimport SCAN_BLANK, SCAN_NO_MEMORY, SCAN_OK, json_check, scan_error_t
 from primecore._jsontree cimport json_canonical, json_equal, json_merge
-from primecore._jsonwrite cimport json_plain_numbers
 from primecore._literals cimport (
     check_entity_id, check_event_type, event_code_of, event_type_of, format_uuid, parse_double, parse_uuid,
 )

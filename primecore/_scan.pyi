@@ -6,7 +6,6 @@ from primecore._jsontree import canonical as canonical
 from primecore._jsontree import check_json as check_json
 from primecore._jsontree import equal as equal
 from primecore._jsontree import merge_patch as merge_patch
-from primecore._jsontree import plain_numbers as plain_numbers
 from primecore._refusal import explain as explain
 from primecore.errors import InvalidEvent
 

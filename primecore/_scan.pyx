@@ -19,12 +19,11 @@ from primecore._payload cimport apply_rules, decode_payload, decode_trusted
 from primecore._refusal cimport refusal
 from primecore._times cimport parse_time
 
-from primecore._jsontree import canonical, check_json, equal, merge_patch, plain_numbers
+from primecore._jsontree import canonical, check_json, equal, merge_patch
 from primecore._refusal import explain
 
 __all__ = [
-    "canonical", "check_json", "equal", "explain", "merge_patch", "parse_event", "parse_line", "plain_numbers",
-    "scan_lines",
+    "canonical", "check_json", "equal", "explain", "merge_patch", "parse_event", "parse_line", "scan_lines",
 ]
 
 

@@ -34,6 +34,7 @@ cdef extern from "knn.h" nogil:
 cdef extern from "knn_signs.h" nogil:
     enum:
         SIGNS_ROWS
+        SIGNS_SPARE
     size_t SIGNS_BYTES(uint32_t dimensions) noexcept
     size_t SIGNS_BLOCK_BYTES(size_t size) noexcept
     void signs_store(const float* x, size_t count, double norm, uint8_t* block, size_t size, uint32_t row,
@@ -143,7 +144,7 @@ cdef class Space:
         cdef uint32_t text = self.texts.alloc(size) if size else 0
         cdef uint32_t row
         cdef vector_t* record
-        cdef uint8_t[8194] scratch         # a bit for each of 65,536 numbers, and two bytes
+        cdef uint8_t[8192 + SIGNS_SPARE] scratch    # a bit for each of 65,536 numbers, and some
         cdef knn_coded_t coded
         cdef knn_rows_t* about
         if (size and not text) or (end > self.row_of.used_bytes and self.row_of.grow(end) < 0):

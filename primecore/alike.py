@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from primecore import _knn
-from primecore.errors import InvalidArgument, ReembedUnfinished, VectorNotFound
+from primecore.errors import InvalidArgument, PrimeError, ReembedUnfinished, VectorNotFound
 from primecore.model import Hit
 from primecore.projections.vectors import Filters, VectorIndex, float32
 from primecore.writes import check_count
@@ -34,18 +34,44 @@ def alike(
             if value is not None and not isinstance(value, str):
                 raise InvalidArgument(f"{name}: expected a string, found {value!r}")
     vectors = source.vectors
+
+    def found() -> list[Hit]:
+        check_whole(vectors)
+        numbers, own = _numbers(source, *asked)
+        if numbers is None:
+            return []
+        if filters.by_nodes:
+            hits: list[Hit] = source.look(lambda: vectors.nearest(numbers, k, least, filters, own))
+            return hits
+        return vectors.nearest(numbers, k, least, filters, own)
+
+    return in_one_space(vectors, found)
+
+
+def in_one_space(vectors: VectorIndex, ask: Callable[[], list[Hit]]) -> list[Hit]:
+    """What `ask` gives, asked again where another space came into force meanwhile.
+
+    A text that was embedded by one model must not be compared with vectors of another.
+    """
+    while True:
+        definition = vectors.definitions
+        try:
+            found = ask()
+        except PrimeError:
+            if definition == vectors.definitions:
+                raise
+        else:
+            if definition == vectors.definitions:
+                return found
+
+
+def check_whole(vectors: VectorIndex) -> None:
+    """Raises ReembedUnfinished where texts wait for vectors of the space in force."""
     if vectors.awaiting:
         raise ReembedUnfinished(
             f"{vectors.awaiting:,} texts wait for vectors of {vectors.model}: no answer would be whole",
             hint="`prime reembed` goes on where it was broken off",
         )
-    numbers, own = _numbers(source, *asked)
-    if numbers is None:
-        return []
-    if filters.by_nodes:
-        found: list[Hit] = source.look(lambda: vectors.nearest(numbers, k, least, filters, own))
-        return found
-    return vectors.nearest(numbers, k, least, filters, own)
 
 
 def _numbers(source: Source, query: Any, id: str | None, text: str | None, vector: Any) -> tuple[Any, str | None]:

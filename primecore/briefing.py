@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from primecore.contexts import Fact, estimated_tokens, packed
+from primecore.contexts import MAX_NAME, Fact, estimated_tokens, packed, plain
 from primecore.embeds import own_text
 from primecore.errors import InvalidArgument
 from primecore.model import Context
@@ -67,8 +67,8 @@ def fact(store: Asked, id: str, text: str | None) -> Fact:
     relations = []
     for it in list(store.neighbors(id))[-FACT_LINKS:] if node is not None else []:
         edge = store.edge(it.edge_id)
-        peer = name_of(store, it.peer)
-        ends = (it.relation, peer) if it.direction == "out" else (peer, it.relation)
+        peer, relation = plain(name_of(store, it.peer), MAX_NAME), plain(it.relation, MAX_NAME)
+        ends = (relation, peer) if it.direction == "out" else (peer, relation)
         spans = "" if edge is None else _span(edge.valid_from, edge.valid_to)
         relations.append(f"{'-> ' if it.direction == 'out' else '<- '}{' '.join(ends)} [{it.peer}]{spans}")
     said = text or ("" if node is None else own_text(node.properties)) or id

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from primecore import _encode, _jsontree, exactjson
+from primecore import _encode, _values, exactjson
 from primecore._facts import event_id_bytes, time_us
 from primecore.errors import InvalidArgument, InvalidEvent
 from primecore.model import Event
@@ -166,4 +166,4 @@ def prepare_envelope(envelope: Event | Mapping[str, Any]) -> tuple[Prepared, int
 
 def loads(text: bytes) -> Any:
     """JSON as Python values, numbers as they stand."""
-    return orjson.loads(text) if _jsontree.plain_numbers(text) else exactjson.loads(text)
+    return _values.loads_text(text)

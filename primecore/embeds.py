@@ -88,11 +88,15 @@ class Embeds(Writes):
         >>> prime.similar("who leads the login?", k=1)[0].id
         'node:person:alice'
         """
-        name = f"vec:{checked_id(id)}"
         if vector is not None and not envelope:
-            payload = vector_payload(float32(vector), text, metadata)
-            prepared = (b"prime.vector.stored", codec.encode_text(name, "entity_id"), payload, None, None, None)
-            return self._write(prepared, None, False, True)
+            said = None if text is None else _json_text(text)
+            more = None if metadata is None else _json_object(metadata)
+            prepared = _embedding.vector_event(id, vector, said, more)
+            if prepared is None:
+                prepared = _embedding.vector_event(id, float32(vector), said, more)
+            if prepared is not None:
+                return self._write(prepared, None, False, True)
+        name = f"vec:{checked_id(id)}"
         while True:
             about, follows = metadata, vector is None and text is None
             if follows:
@@ -215,6 +219,18 @@ class Embeds(Writes):
         ['note:1']
         """
         self._engine.check()
+        if (
+            query is not None
+            and query.__class__ is not str
+            and k.__class__ is int
+            and k > 0
+            and (id is None and text is None and vector is None and min_score is None)
+            and (type is None and domain is None and label is None and prefix is None)
+            and (properties is None and metadata is None)
+        ):
+            found = self._vectors.quick(query, k)
+            if found is not None:
+                return found
         filters = Filters(type, domain, label, prefix, properties, metadata)
         source = Source(self._vectors, self._embedded, self._engine.one_look)
         return alike(source, (query, id, text, vector), k, min_score, filters)
@@ -223,9 +239,10 @@ class Embeds(Writes):
 
     def _embedder(self) -> Embedder:
         with self._choosing:
-            if self._chosen is None:
-                chosen = self._engine.settings.embedder
-                self._chosen = embedders.find(chosen or self._recorded() or embedders.DEFAULT)
+            recorded = self._recorded()
+            wanted = embedders.edition(self._engine.settings.embedder, recorded) or embedders.DEFAULT
+            if self._chosen is None or (wanted == recorded and self._chosen.name != recorded):
+                self._chosen = embedders.find(wanted)
             return self._chosen
 
     def _recorded(self) -> str | None:
@@ -386,7 +403,13 @@ def _head(name: str, envelope: dict[str, Any]) -> tuple[codec.Prepared, int | No
 def vector_payload(numbers: Any, text: str | None, about: Json | bytes | None) -> bytes:
     """The payload of a stored vector, as JSON."""
     return _embedding.vector_payload(
-        numbers,
-        None if text is None else codec.encode_json({"": text}, "text")[4:-1],
-        about if about is None or isinstance(about, bytes) else codec.encode_json(about, "metadata"),
+        numbers, None if text is None else _json_text(text), None if about is None else _json_object(about)
     )
+
+
+def _json_text(text: str) -> bytes:
+    return codec.encode_json({"": text}, "text")[4:-1]
+
+
+def _json_object(about: Json | bytes) -> bytes:
+    return about if isinstance(about, bytes) else codec.encode_json(about, "metadata")

@@ -28,6 +28,7 @@ RESEMBLES = "resembles"
 OPENING_MARKS = "\"'“‘«(["
 CLOSING_MARKS = ".,;:!…\"'”’»)]"
 CLOSING_NUMBERS = ".,;:…)]"
+WRITTEN = ("prime.node.created", "prime.node.updated")
 
 
 class Memories(Recalls):
@@ -60,15 +61,15 @@ class Memories(Recalls):
     ) -> Remembered:
         """Takes in a fact, in one atomic batch: a node with `text`, its vector, a link to each (relation, target).
 
-        Its id is made of its words, so the same fact (case, white space and Unicode form apart) is kept once. Where its
-        vector is `near` (a cosine; None: do not ask) those of others of its `type`, one that differs in punctuation
-        alone is the same fact, too; then only links that are missing are added, and `created` is false. One that says
-        something else, be it by a "not" or a digit, is a fact of its own: it is linked to the nearest by an edge
-        `resembles`, and `similarity` says how alike they are. What reject() turned away stays away: `rejected` is true,
-        nothing is appended; `force` takes it in. The vector is `vector`, else the embedder's, if the store was opened
-        with one or holds vectors of one; else the fact is found by its words. With an `id` of your own a live node of
-        that id is replaced, as add_node() does. The same `event_id` again is the same call. Raises NodeNotFound for a
-        target that is not live, ModelMismatch, InvalidArgument, InvalidEvent.
+        Its id is made of its words, so the same fact (case, white space and Unicode form, NFC, apart) is kept once.
+        Where its vector is `near` (a cosine; None: do not ask) those of others of its `type`, one that differs in
+        punctuation alone is the same fact, too; then only links that are missing are added, and `created` is false. One
+        that says something else, be it by a "not" or a digit, is a fact of its own: it is linked to the nearest by an
+        edge `resembles`, and `similarity` says how alike they are. What reject() turned away stays away: `rejected` is
+        true, nothing is appended; `force` takes it in. The vector is `vector`, else the embedder's, if the store was
+        opened with one or holds vectors of one; else the fact is found by its words. With an `id` of your own a live
+        node of that id is replaced, as add_node() does. The same `event_id` again is the same call. Raises NodeNotFound
+        for a target that is not live, ModelMismatch, InvalidArgument, InvalidEvent.
 
         >>> first = prime.remember("Alice leads the login project", links=[("about", "node:person:alice")])
         >>> prime.remember("alice leads  the login project").id == first.id
@@ -122,25 +123,30 @@ class Memories(Recalls):
         force: bool,
         said: _Said,
     ) -> Remembered:
-        own = fact_id(type, text)
+        own, former = fact_id(type, text), former_fact_id(type, text)
         node_id = own if id is None else f"node:{type}:{id}"
         beside = f"node:{type}:{said.id('node')}"  # where what had these words says something else by now
-        for candidate in (node_id, beside):
+        for candidate in (node_id, former, beside):
             if self._took_in(candidate, said):
                 return self._as_taken_in(candidate, len(links), said)
-        node = self._engine.views.nodes.node(own)
-        if node is None and not force and any(map(self._is_rejected, {own, fact_id(type, bare(text))})):
+        there = [it for it in (own, former) if self._says(it, own)]
+        if not there and not force and any(self._is_rejected(type, words) for words in {text, bare(text)}):
             return Remembered(node_id, False, None, True, (), self._engine.position)
-        if node is not None and id is None:
-            if fact_id(type, str(node.properties.get("text"))) == own:
-                return self._linked(own, 1.0, links, said)
+        if there and id is None:
+            return self._linked(there[0], 1.0, links, said)
+        if id is None and self._engine.views.nodes.node(own) is not None:
             node_id = beside
         definition = self._vectors.definitions
         numbers = self._vector_of(own_text(payload["properties"]), vector)
         resembled: Hit | None = None
         if numbers is not None and near is not None and id is None and not force and self._vectors.dimensions:
             filters = Filters(type=type)
-            hits = self._engine.one_look(lambda: self._vectors.nearest(numbers, NEAR_LOOK, near, filters))
+            try:
+                hits = self._engine.one_look(lambda: self._vectors.nearest(numbers, NEAR_LOOK, near, filters))
+            except InvalidArgument:
+                self._check_space(definition)
+                raise
+            self._check_space(definition)
             for hit in hits:
                 known = self._engine.views.nodes.node(hit.id)
                 if known is not None and is_same_fact(text, known.properties.get("text")):
@@ -159,8 +165,8 @@ class Memories(Recalls):
             edges += _edges(batch, node_id, {len(links): (RESEMBLES, resembled.id)}, said, resembled.score)
             live.append(resembled.id.encode())
         with self._made_for_space:
-            if numbers is not None and definition != self._vectors.definitions:
-                raise VersionConflict("space:default", definition, self._vectors.definitions)
+            if numbers is not None:
+                self._check_space(definition)
             versions += [None] * (len(batch) - 1)
             try:
                 answers = _batch.append_many(self._write_path(), batch, versions, None, live)
@@ -170,6 +176,11 @@ class Memories(Recalls):
                 raise
         similarity = None if resembled is None else resembled.score
         return Remembered(node_id, True, similarity, False, edges, max(answer[0] for answer in answers))
+
+    def _check_space(self, definition: int) -> None:
+        # A vector that was made for a space that is gone says nothing of those in the one in force.
+        if definition != self._vectors.definitions:
+            raise VersionConflict("space:default", definition, self._vectors.definitions)
 
     def _as_taken_in(self, node_id: str, links: int, said: _Said) -> Remembered:
         # What an earlier try of the same call answered.
@@ -214,7 +225,25 @@ class Memories(Recalls):
             return None
         return self._embedded([text])[0]
 
-    def _is_rejected(self, node_id: str) -> bool:
+    def _says(self, node_id: str, own: str) -> bool:
+        node = self._engine.views.nodes.node(node_id)
+        return node is not None and fact_id(node.type, str(node.properties.get("text"))) == own
+
+    def _is_rejected(self, type: str, words: str) -> bool:
+        own, former = fact_id(type, words), former_fact_id(type, words)
+        if self._engine.views.reader.latest(own)[1]:
+            return self._is_grave(own)
+        if not self._is_grave(former):
+            return False
+        # By the former rule other facts had this id, too: whose it was is told by what lived there last, if anything.
+        for position in reversed(self._engine.views.history.positions(former)):
+            event = self._engine.events.read(position)
+            properties = (event.payload or {}).get("properties")
+            if event.event_type in WRITTEN and isinstance(properties, dict) and "text" in properties:
+                return fact_id(type, str(properties["text"])) == own
+        return True
+
+    def _is_grave(self, node_id: str) -> bool:
         position = self._engine.views.reader.latest(node_id)[1]
         if not position:
             return False
@@ -285,13 +314,28 @@ class Memories(Recalls):
 
 
 def fact_id(type: str, text: str) -> str:
-    """The id of a fact: its type, and a hash of its words in NFKC, without case and with single spaces.
+    """The id of a fact: its type, and a hash of its words in NFC, in small letters and with single spaces.
+
+    What only looks alike is not taken for the same: neither `2⁵` and `25`, as NFKC has it, nor `Maßen` and `Massen`, as
+    case folding does.
 
     >>> fact_id("memory", "Tea  is hot") == fact_id("memory", "tea is HOT")
     True
+    >>> fact_id("memory", "area 2⁵") == fact_id("memory", "area 25")
+    False
     """
-    plain = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
-    return f"node:{type}:{hashlib.blake2b(plain.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
+    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+    return _hashed(type, plain, b"NFC")  # set apart, so that no id of the former rule is an id of this one
+
+
+def former_fact_id(type: str, text: str) -> str:
+    """The id that a fact had when NFKC and case folding made it: stores may hold facts under it."""
+    return _hashed(type, unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()), b"")
+
+
+def _hashed(type: str, plain: str, rule: bytes) -> str:
+    words = " ".join(plain.split()).encode("utf-8", "replace")
+    return f"node:{type}:{hashlib.blake2b(words, digest_size=16, person=rule).hexdigest()}"
 
 
 def bare(text: str) -> str:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from primecore.alike import Source
+from primecore.alike import Source, check_whole, in_one_space
 from primecore.embedders import share
 from primecore.embeds import Embeds
-from primecore.errors import InvalidArgument, ModelMismatch, ReembedUnfinished
+from primecore.errors import InvalidArgument, ModelMismatch
 from primecore.model import Hit
 from primecore.projections.recall import Filters, How, Recall, Weights
 from primecore.projections.vectors import float32
@@ -118,23 +118,24 @@ def recalled(it: Question, source: Source, view: Recall, any_model: bool) -> lis
         checked_time(it.until, "until"),
         checked_time(it.valid_at, "valid_at"),
     )
-    of_vectors = share(vectors.model)
-    how = _how(of_vectors, it.weights, it.depth, it.floor, it.min_score, it.diversity, it.half_life_days, it.importance)
-    if vectors.awaiting:
-        raise ReembedUnfinished(
-            f"{vectors.awaiting:,} texts wait for vectors of {vectors.model}: no answer would be whole",
-            hint="`prime reembed` goes on where it was broken off",
+    words = Query([], []) if query is None else parse_query(query)
+    if len(words.clauses) > MAX_QUERY_WORDS:
+        raise InvalidArgument(f"query: expected at most {MAX_QUERY_WORDS:,} words, found {len(words.clauses):,}")
+
+    def found() -> list[Hit]:
+        of_vectors = share(vectors.model)
+        how = _how(
+            of_vectors, it.weights, it.depth, it.floor, it.min_score, it.diversity, it.half_life_days, it.importance
         )
-    asked = Query([], []) if query is None else parse_query(query)
-    if len(asked.clauses) > MAX_QUERY_WORDS:
-        raise InvalidArgument(f"query: expected at most {MAX_QUERY_WORDS:,} words, found {len(asked.clauses):,}")
-    if how.weights.words == 0.0:
-        asked = Query([], [])
-    numbers = _meant(source, query, it.vector, any_model) if how.weights.vector > 0.0 else None
-    if numbers is None and not asked.clauses:
-        return []
-    found: list[Hit] = source.look(lambda: view.best(asked, numbers, it.k, filters, how))
-    return found
+        check_whole(vectors)
+        asked = Query([], []) if how.weights.words == 0.0 else words
+        numbers = _meant(source, query, it.vector, any_model) if how.weights.vector > 0.0 else None
+        if numbers is None and not asked.clauses:
+            return []
+        hits: list[Hit] = source.look(lambda: view.best(asked, numbers, it.k, filters, how))
+        return hits
+
+    return in_one_space(vectors, found)
 
 
 def _meant(source: Source, query: str | None, vector: Any, any_model: bool) -> Any:

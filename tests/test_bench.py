@@ -140,7 +140,7 @@ def test_dicts_and_sqlite_hold_the_graph_that_prime_holds(tmp_path: Path):
                 ours = [tuple(it) for it in prime.neighbors(key)]
                 assert len(ours) == len(out) + len(into)
                 assert sorted(ours) == sorted(held.near[key])
-                assert sorted(ours) == sorted(connection.execute(tables.ENTRIES, (key,)).fetchall())
+                assert sorted(ours) == sorted(connection.execute(tables.ENTRIES, (key, key)).fetchall())
                 assert prime.node(key).properties == held.properties[key]
 
 

@@ -56,7 +56,7 @@ def test_refusals(prime: Shell) -> None:
 
 def test_reembed(prime: Shell) -> None:
     same = prime("reembed", "--json")
-    assert same.document["embedded"] == 0 and same.document["model"] == "hashing-512"
+    assert same.document["embedded"] == 0 and same.document["model"] == "hashing-512-2"
     with primecore.open(prime.store) as store:
         store.embed("bare", [1.0] * 512)
     pytest.importorskip("wordllama", reason="the extra `embed` is not installed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import subprocess
@@ -9,11 +10,12 @@ import sys
 
 import numpy as np
 import pytest
+from support.sharing import wait_until
 from support.stores import unchanged
 
 import primecore
 from primecore import InvalidArgument, ModelMismatch, embedders
-from primecore.embedders.hashing import Hashing
+from primecore.embedders.hashing import FirstHashing, Hashing
 
 
 class Letters:
@@ -52,6 +54,58 @@ def test_hashing_finds_shared_words_and_stems():
     assert Hashing()(["!!!"])[0] != Hashing()(["???"])[0]
     with pytest.raises(InvalidArgument, match="white space"):
         Hashing()([" \n\t"])
+
+
+def test_hashing_makes_the_same_numbers_for_ever():
+    # Stores hold vectors of both editions: an edition whose numbers changed would compare what cannot be compared.
+    for edition, told in ((FirstHashing, "8c825ab23777a058"), (Hashing, "5f77285cf5761756")):
+        made = b"".join(it.tobytes() for it in edition()(["Who leads the Login?", "a b a 日本語", "é", "!!!"]))
+        assert hashlib.sha256(made).hexdigest()[:16] == told, edition.name
+
+
+def test_short_words_do_not_make_texts_alike():
+    asked, shared, other = Hashing()(["what is it that she is to do", "invoices that she is to do it", "invoices"])
+    before = FirstHashing()(["invoices that she is to do it", "invoices"])
+
+    def cosine(a, b):
+        return math.fsum(x * y for x, y in zip(a, b, strict=True))
+
+    assert cosine(shared, other) > 0.8 > cosine(*before)
+    assert cosine(asked, shared) < 0.5
+    tokyo, kyoto = Hashing()(["Anna 東京", "Anna 京都"])
+    assert cosine(tokyo, kyoto) < 0.7  # two signs say no less than a name
+
+
+@pytest.mark.parametrize("named", [None, "hashing"])
+def test_a_store_of_the_first_edition_is_answered_by_it(tmp_path, named):
+    texts = ["who leads the login project", "the numbers of the sales of the year", "tea is hot"]
+    with primecore.open(tmp_path / "store", embedder="hashing-512") as prime:
+        for at, text in enumerate(texts):
+            prime.embed(f"note:{at}", text=text)
+        assert prime._vectors.model == "hashing-512"
+    with primecore.open(tmp_path / "store", embedder=named) as prime:
+        for text in texts:
+            assert prime.similar(text, k=1)[0].score == pytest.approx(1.0, abs=1e-6)
+        prime.embed("note:new", text="coffee is cold")
+        assert prime._vectors.model == "hashing-512" and prime.reembed().embedded == 0
+        assert prime.recall("who leads the login project")[0].parts["vector"] == pytest.approx(0.1)
+        report = prime.reembed("hashing")
+        assert (report.model, report.embedded) == ("hashing-512-2", 4)
+        assert prime.similar("coffee is cold", k=1)[0].score == pytest.approx(1.0, abs=1e-6)
+    with primecore.open(tmp_path / "store", embedder=named) as prime:
+        assert prime.similar("tea is hot", k=1)[0].score == pytest.approx(1.0, abs=1e-6)
+    with primecore.open(tmp_path / "store", embedder="hashing-512") as prime, pytest.raises(ModelMismatch):
+        prime.similar("tea is hot")
+
+
+def test_a_follower_goes_over_to_the_new_model_by_itself(tmp_path):
+    with primecore.open(tmp_path / "store", embedder="hashing-512") as prime:
+        prime.embed("note:1", text="tea is hot")
+        with primecore.open(tmp_path / "store", read_only=True) as follower:
+            assert follower.similar("tea is hot")[0].score == pytest.approx(1.0, abs=1e-6)
+            prime.reembed("hashing")
+            wait_until(lambda: follower.position >= prime.position)
+            assert follower.similar("tea is hot")[0].score == pytest.approx(1.0, abs=1e-6)
 
 
 def test_wordllama_needs_no_network(tmp_path):

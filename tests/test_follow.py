@@ -17,6 +17,7 @@ import pytest
 from support import peer
 from support.children import child
 from support.generate import to_lines
+from support.sharing import wait_until
 from support.stores import note
 from support.writer import acceptable
 
@@ -356,7 +357,8 @@ def test_a_follower_takes_what_comes_at_once_from_lines(tmp_path):
     with primecore.open(path, read_only=False) as prime, primecore.open(path, read_only=True) as reader:
         for seed in range(3):
             prime.ingest(io.BytesIO(to_lines(acceptable(seed, 700), seed)), name=str(seed), on_error="skip")
-            assert reader.position == prime.position and reader.digest() == prime.digest()
+            wait_until(lambda: reader.position == prime.position)
+            assert reader.digest() == prime.digest()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
+from support.serving import serving
 from test_embedders import Letters
+from test_faces_parity import tool
 from test_reembed import Vowels
 
 import primecore
@@ -91,9 +94,12 @@ def test_what_is_gone_is_in_no_answer(tmp_path, exact_vectors, seed):
         check(prime, gone)
         prime.compact()
         check(prime, gone)
+        check(prime.at(prime.position), gone)
     with opened(Letters()) as prime:
         assert prime.digest() == digest
         check(prime, gone)
+        prime.add_edge("node:note:n001", "node:note:n002", "late")
+        check(prime.at(prime.position - 1), gone)
         prime.reembed(Vowels())
         check(prime, gone)
         prime.checkpoint()
@@ -101,6 +107,81 @@ def test_what_is_gone_is_in_no_answer(tmp_path, exact_vectors, seed):
         check(prime, gone)
     with primecore.open(tmp_path / "store", embedder=Vowels(), read_only=True) as prime:
         check(prime, gone)
+
+
+def asked_everywhere(prime: Prime, questions: list[str]) -> dict[str, dict[str, str]]:
+    """What each door of each face says to a question, as text."""
+    said: dict[str, dict[str, str]] = {}
+    with serving(prime) as served:
+        for question in questions:
+            words = {"query": question, "top_k": 50}
+            alike, prompt = {**words, "min_score": 0.2}, {"query": question, "max_tokens": 5000}
+            said[question] = {
+                "similar": str(prime.similar(question, k=50, min_score=0.2)),
+                "search": str(prime.search(question, k=50)),
+                "recall": str(prime.recall(question, k=50)),
+                "context": str(prime.context(question, 5000)),
+            }
+            for path, how in (("vectors/search", alike), ("search", words), ("recall", words), ("context", prompt)):
+                said[question][f"http {path}"] = str(served.client.ask("POST", "/" + path, json=how))
+            tools = {"similar": alike, "search_text": words, "recall": words, "context": prompt}
+            for name, how in tools.items():
+                name = f"prime_{name}"
+                failed, said[question][name] = tool(prime, name, how)
+                assert not failed, said
+    return {question: {door: str(it) for door, it in found.items()} for question, found in said.items()}
+
+
+class Known:
+    """A number for each of some words: what shares none is not alike at all."""
+
+    name = "known"
+    words = ("zebra", "quokka", "lemming", "walrus", "bystander")
+    dimensions = len(words)
+
+    def __call__(self, texts):
+        return np.array([[(word in text) + 0.001 for word in self.words] for text in texts], np.float32)
+
+
+class KnownAnew(Known):
+    name = "known anew"
+    words = ("bystander", "walrus", "lemming", "zebra", "stripes", "quokka")
+    dimensions = len(words)
+
+
+def test_every_face_finds_the_new_words_and_not_the_old(tmp_path):
+    one, two, three = "node:note:one", "node:note:two", "node:note:three"
+
+    def check_faces(prime: Prime) -> None:
+        said = asked_everywhere(prime, ["zebra", "quokka", "lemming", "walrus"])
+        found = {
+            question: {id: {door for door, it in doors.items() if id in it} for id in (one, two, three)}
+            for question, doors in said.items()
+        }
+        everywhere = set(said["zebra"])
+        assert len(everywhere) == 12
+        assert found["zebra"] == found["quokka"] == {one: set(), two: set(), three: set()}
+        assert found["lemming"] == {one: everywhere, two: set(), three: set()}
+        assert found["walrus"] == {one: set(), two: set(), three: everywhere}
+
+    with primecore.open(tmp_path / "store", embedder=Known()) as prime:
+        for id, text in ((one, "zebra stripes"), (two, "quokka smiles"), (three, "zebra crossing")):
+            prime.add_node("note", {"text": text}, id=id.split(":")[-1])
+            prime.embed(id)
+        prime.add_node("note", {"text": "bystander"}, id="four")
+        prime.add_edge("node:note:four", two, "about")
+        assert all(two in it for it in asked_everywhere(prime, ["quokka"])["quokka"].values())
+        prime.update_node(one, {"text": "lemming leaps"})
+        prime.delete_node(two)
+        prime.update_node(three, {"text": None, "name": "walrus weighs"})
+        check_faces(prime)
+        prime.checkpoint()
+        prime.compact()
+    with primecore.open(tmp_path / "store", embedder=Known()) as prime:
+        check_faces(prime)
+        prime.reembed(KnownAnew())
+    with primecore.open(tmp_path / "store", embedder=KnownAnew(), read_only=True) as prime:
+        check_faces(prime)
 
 
 def test_a_node_in_its_second_life_has_nothing_of_the_first():

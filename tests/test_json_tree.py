@@ -13,7 +13,7 @@ from scan_reference import EXACT, Number, load, random_number
 from scan_reference import canonical as plain_canonical
 from scan_reference import merge_patch as plain_merge
 
-from primecore._scan import canonical, equal, merge_patch, plain_numbers
+from primecore._scan import canonical, equal, merge_patch
 from primecore.errors import InvalidEvent
 
 # RFC 7396, appendix A: target, patch, result.
@@ -120,14 +120,13 @@ def test_broken_texts_are_refused(bad: bytes) -> None:
 
 SAME_NUMBERS = [
     ["1", "1.0", "10e-1", "1E0", "0.1e1", "100e-02", "0.0001e+4", "1.000"],
-    ["0", "-0", "0.0", "-0.00e5", "0e999999999999999999999999"],
+    ["0", "-0", "0.0", "-0.00e5", "0e0000000000000000000099999999999999999"],
     ["1e400", "10e399", "0.1e401", "1E+400"],
     ["123456789012345678901234567890", "1.2345678901234567890123456789e29", "123456789012345678901234567890.0"],
     ["1e-7", "0.0000001", "10e-8"],
     ["-2.5", "-25e-1", "-0.25E1"],
-    ["1e1000000000000000000000", "10e999999999999999999999", "0.01e1000000000000000000002"],
-    ["1e-1000000000000000000000", "0.1e-999999999999999999999", "10e-1000000000000000000001"],
-    ["1e999999999999999999", "0.1e1000000000000000000"],
+    ["1e9999999999999999", "0.1e10000000000000000", "10E+00000000000000000009999999999999998"],
+    ["1e-99999999999999998", "0.1e-99999999999999997", "10e-99999999999999999"],
 ]
 
 
@@ -215,29 +214,3 @@ def test_canonical_at_full_depth() -> None:
 )  # fmt: skip
 def test_what_differs_is_not_equal(a: str, b: str) -> None:
     assert not equal(a.encode(), b.encode())
-
-
-@pytest.mark.parametrize(
-    ("text", "plain"),
-    [
-        ("[1,-2,3.5]", True), ("123456789012345678", True), ("1234567890123456789", False), ("1e5", False), ("1E5",
-        False),
-        ("12345678901234.5", True), ("1234567890123456.5", False), ("0.123456789012345", True),
-        ("0.1234567890123456", False),
-        ('{"1e5":"99999999999999999999e9"}', True), ('"\\"1e5"', True), ("[]", True), ('{"a":{"b":[0.1,[1e0]]}}',
-        False),
-        ("-123456789012345678", True), ("0.00000000000000000000000000001", False), ("true", True), ("[false,null,1]",
-        True),
-    ],
-)  # fmt: skip
-def test_plain_numbers(text: str, plain: bool) -> None:
-    assert plain_numbers(text.encode()) is plain
-
-
-@given(VALUES | st.floats(allow_nan=False, allow_infinity=False) | st.integers())
-@settings(max_examples=300, deadline=None)
-def test_plain_numbers_come_through_a_fast_parser_unchanged(value: Any) -> None:
-    orjson = pytest.importorskip("orjson")
-    text = encode(value)
-    if plain_numbers(text):
-        assert equal(orjson.dumps(orjson.loads(text)), text)

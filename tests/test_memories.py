@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import primecore
 from primecore import InvalidArgument, NodeNotFound
 from primecore.contexts import Fact, estimated_tokens, packed, plain
+from primecore.memories import former_fact_id
 
 EVENT = "7d1f0f0e-3f0b-4c53-9a53-6a1b1d1e7a01"
 
@@ -82,6 +83,81 @@ def test_a_fact_that_only_resembles_another_is_kept_and_linked(prime, known, tol
     assert again._replace(position=0) == found._replace(position=0) and prime.position == before
     once_more = prime.remember(told.upper(), near=0.7)
     assert (once_more.id, once_more.created, once_more.edges) == (found.id, False, ())
+
+
+LOOKALIKES = [
+    ("The area is 2⁵", "The area is 25"), ("The sum is x²", "The sum is x2"), ("Take ½ a pill", "Take 1⁄2 a pill"),
+    ("Platform ①", "Platform 1"), ("A cable of 10㎏", "A cable of 10kg"), ("Er trinkt in Maßen", "Er trinkt in Massen"),
+    ("Room ﬁ", "Room fi"), ("The plate says ＡＢ", "The plate says AB"), ("H₂O", "H2O"), ("ſo it is", "so it is"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("near", [None, 0.95])
+@pytest.mark.parametrize(("known", "told"), LOOKALIKES)
+def test_what_only_looks_alike_to_a_computer_is_two_facts(prime, known, told, near):
+    first = prime.remember(known, near=near)
+    second = prime.remember(told, near=near)
+    assert second.created and first.id != second.id
+    assert {prime.node(it.id).properties["text"] for it in (first, second)} == {known, told}
+    prime.reject(first.id)
+    assert prime.remember(known).rejected and not prime.remember(told).rejected
+    assert prime.node(second.id) is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Café", "Cafe\u0301"), ("Å", "\u212b"), ("ΟΔΟΣ", "οδος"), ("a\u00a0 b", "a b")]
+)  # fmt: skip
+def test_what_only_is_written_otherwise_is_one_fact(prime, one, other):
+    assert prime.remember(one).id == prime.remember(other).id
+
+
+def by_the_former_rule(prime, text, live=True):
+    """A fact as it was stored when ids were made of NFKC; rejected, if it does not live."""
+    id = former_fact_id("memory", text)
+    prime.append("prime.node.created", id, {"node_type": "memory", "properties": {"text": text}})
+    if not live:
+        prime.append("prime.node.deleted", id, {}, metadata={"rejected": True})
+    return id
+
+
+@pytest.mark.parametrize("text", ["Tea is hot", "The area is 2⁵", "Er trinkt in Maßen"])
+def test_facts_of_the_former_rule_are_known(prime, text):
+    id = by_the_former_rule(prime, text)
+    before = prime.position
+    found = prime.remember(text.upper() if "ß" not in text else text, near=None)
+    assert (found.id, found.created, found.similarity) == (id, False, 1.0) and prime.position == before
+    linked = prime.remember(text, links=[("about", "node:person:alice")], near=None)
+    assert linked.id == id and prime.edge(linked.edges[0]).source == id
+    prime.reject(id)
+    assert prime.remember(text).rejected and prime.remember(text + ".").rejected
+    prime.delete_node(prime.remember(text, force=True).id)
+    assert prime.remember(text).created  # forgotten in its second life
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_fact_of_the_former_rule_takes_no_other_with_it(prime, live):
+    former = by_the_former_rule(prime, "The area is 2⁵", live)
+    assert former == former_fact_id("memory", "The area is 25")
+    found = prime.remember("The area is 25", near=None)
+    assert found.created and found.id != former
+    assert prime.remember("the area is 2⁵", near=None).rejected is not live
+    assert prime.remember("“The area” is 2⁵.", near=None).rejected is not live
+
+
+def test_words_turned_away_by_the_former_rule_stay_away(prime):
+    # Under an id of one's own, or with marks around: nothing that lived tells the words.
+    prime.append("prime.node.deleted", former_fact_id("memory", "Bob has left"), {}, metadata={"rejected": True})
+    assert prime.remember("bob has left").rejected and prime.remember("Bob has left!").rejected
+    assert prime.remember("Bob has left", force=True).created
+
+
+def test_a_call_that_was_answered_by_the_former_rule_is_answered_again(prime):
+    id = former_fact_id("memory", "Tea is hot")
+    made = {"node_type": "memory", "properties": {"text": "Tea is hot"}}
+    prime.append("prime.node.created", id, made, event_id=EVENT)
+    prime.update_node(id, {"text": "Tea is cold"})
+    before = prime.position
+    assert prime.remember("Tea is hot", event_id=EVENT).id == id and prime.position == before
 
 
 def test_what_was_turned_away_does_not_come_back_with_a_full_stop(prime):

@@ -150,7 +150,7 @@ def test_seeds_do_not_drown_what_edges_bring():
         assert ids(prime.recall("who leads the login project"))[:2] == ["node:n:best", "node:n:joined"]
 
 
-@pytest.mark.parametrize(("model", "share"), [("hashing", 0.1), ("own", 0.5), (None, 0.5)])
+@pytest.mark.parametrize(("model", "share"), [("hashing", 0.3), ("hashing-512", 0.1), ("own", 0.5), (None, 0.5)])
 def test_vectors_count_for_what_their_model_is_worth(model, share):
     def own(texts: list[str]) -> list[list[float]]:
         return [[1.0, float(len(text))] for text in texts]

@@ -62,6 +62,7 @@ REFUSED = [
     (b'{"payload":{"a":"{\\"[:,\x01"}', "", "a control character in a string must be escaped (in payload.a)"),
     (b'{"payload":{"a":"\\ud800"}', "", "a surrogate escape must come in a pair"),
     (b'{"position":01}', "", "expected a number as JSON writes it (in position)"),
+    (b'{"position":1e-0100000000000000000}', "", "expected an exponent of at most 17 digits (in position)"),
     # nodes
     ({**NODE, "payload": None}, "payload.properties", "required, but missing"),
     (without(NODE, "properties"), "payload.properties", "required, but missing"),

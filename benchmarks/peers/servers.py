@@ -105,10 +105,10 @@ class PostgresGraph(Server):
         return dict(json.loads(found[0]))
 
     def neighbors(self, key: str) -> list[Any]:
-        return list(self.connection.execute(ENTRIES.replace("?1", "%(key)s"), {"key": key}).fetchall())
+        return list(self.connection.execute(ENTRIES.replace("?", "%s"), (key, key)).fetchall())
 
     def two_hops(self, key: str) -> int:
-        return int(self.connection.execute(TWO_HOPS.replace("?1", "%(key)s"), {"key": key}).fetchone()[0])
+        return int(self.connection.execute(TWO_HOPS.replace("?", "%s"), (key, key)).fetchone()[0])
 
     def close(self) -> None:
         self.connection.close()

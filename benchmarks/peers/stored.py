@@ -12,7 +12,7 @@ from kinds import Graph
 from primecore.bench.tables import ENTRIES, GRAPH
 
 TWO_HOPS = """
-with near(id) as (select target from edges where source = ?1 union select source from edges where target = ?1)
+with near(id) as (select target from edges where source = ? union select source from edges where target = ?)
 select count(*) from (select id from near union
     select target from edges join near on source = near.id union select source from edges join near on target = near.id
 ) as reached
@@ -49,10 +49,10 @@ class SqliteMemory(Graph):
         return dict(json.loads(found[0]))
 
     def neighbors(self, key: str) -> list[Any]:
-        return self.connection.execute(ENTRIES, (key,)).fetchall()
+        return self.connection.execute(ENTRIES, (key, key)).fetchall()
 
     def two_hops(self, key: str) -> int:
-        return int(self.connection.execute(TWO_HOPS, (key,)).fetchone()[0])
+        return int(self.connection.execute(TWO_HOPS, (key, key)).fetchone()[0])
 
     def close(self) -> None:
         if self.synchronous:
@@ -104,10 +104,10 @@ class DuckdbGraph(Graph):
         return dict(json.loads(found[0]))
 
     def neighbors(self, key: str) -> list[Any]:
-        return list(self.connection.execute(ENTRIES.replace("?1", "$1"), (key,)).fetchall())
+        return list(self.connection.execute(ENTRIES, (key, key)).fetchall())
 
     def two_hops(self, key: str) -> int:
-        return int(self.connection.execute(TWO_HOPS.replace("?1", "$1"), (key,)).fetchone()[0])
+        return int(self.connection.execute(TWO_HOPS, (key, key)).fetchone()[0])
 
     def close(self) -> None:
         self.connection.close()

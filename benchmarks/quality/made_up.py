@@ -2,23 +2,26 @@
 
 python benchmarks/quality/made_up.py
 
-Two people talk in some ten sessions over a year. A fact is told in one of several wordings, often as the answer to a
-question, so that the turn itself lacks the words that name what it is about. Questions are of five categories: `1`
-multi-hop (two turns, of different sessions), `2` temporal (the same thing happened twice, the question names the
-month), `3` paraphrase (other words than were said), `4` single-hop (words that were said), `5` distractor (the other
-speaker said something alike). Small talk about the same subjects lies in between.
+Two people talk every other week for a year, in as many sessions of as many turns as LoCoMo's. A fact is told in one of
+several wordings, often as the answer to a question, so that the turn itself lacks the words that name what it is about;
+every other one is remarked upon. Questions are of five categories: `1` multi-hop (two turns, of different sessions),
+`2` temporal (the same thing happened twice, the question names the month), `3` paraphrase (other words than were said),
+`4` single-hop (words that were said), `5` distractor (the other speaker said something alike). Small talk about the
+same subjects lies in between.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from datetime import date, timedelta
 from pathlib import Path
 
 SEED = 20260101
 DIALOGUES = 8
-SESSIONS = 10
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October"]
+SESSIONS = 28
+SMALL_TALK = 8  # pairs of turns a session
+FIRST_DAY, DAYS_BETWEEN = date(2024, 1, 9), 14
 NAMES = ["Mara", "Tomas", "Ines", "Piet", "Lena", "Yusuf", "Dora", "Hugo", "Nadia", "Oskar", "Ruth", "Emil", "Vera",
          "Felix", "Hana", "Bruno"]  # fmt: skip
 
@@ -72,65 +75,158 @@ FACTS: dict[str, tuple[list[str], list[str], list[str], list[str], list[str]]] =
                 ["What did they chip in for as a birthday present of {n}?", "What did {n} unwrap?"],
                 ["Which gift was {n} given?", "What did friends buy {n} to celebrate?"],
                 ["a telescope", "a red bicycle", "an accordion", "a sewing machine", "a wooden canoe", "a rare stamp"]),
+    "home": (["Have you settled in?", "How are the new neighbours?"],
+             ["We moved into {v} last month.", "It is {v}, boxes everywhere.", "I signed the lease for {v}."],
+             ["Where did {n} sign the lease?", "What did {n} move into last month?"],
+             ["In what kind of place does {n} live?", "Which dwelling has {n} rented?"],
+             ["a houseboat", "a flat above a cinema", "an old mill", "a cottage by the dunes", "a loft in the docks",
+              "a room at the station"]),
+    "book": (["Are you reading anything good?", "What is that on your table?"],
+             ["I cannot put down {v}.", "{V}, I am on the last chapter.", "I borrowed {v} from the library."],
+             ["What did {n} borrow from the library?", "What can {n} not put down?"],
+             ["Which novel has {n} been absorbed in?", "What literature does {n} enjoy?"],
+             ["a story about lighthouse keepers", "memoirs of a spy", "an atlas of lost islands",
+              "a thriller set in Lima", "letters of a beekeeper", "a history of salt"]),
+    "music": (["How was Saturday night?", "You are humming, what is it?"],
+              ["We heard {v} and danced until two.", "I got the last tickets for {v}.",
+               "{V} played, my ears still ring."],
+              ["Who played when {n} danced until two?", "What did {n} get the last tickets for?"],
+              ["Which concert has {n} attended?", "What performers did {n} see on stage?"],
+              ["a brass band", "a Bach choir", "a tango trio", "an organ recital", "a punk revival",
+               "a gamelan group"]),
+    "vehicle": (["How do you get around now?", "Did it start this morning?"],
+                ["I finally bought {v}.", "I drive {v} these days, it rattles.", "My uncle left me {v}."],
+                ["What did the uncle leave to {n}?", "What did {n} finally buy?"],
+                ["Which means of transport does {n} own?", "What does {n} commute with?"],
+                ["a yellow van", "a cargo tricycle", "a moped with a sidecar", "a dented estate car",
+                 "an electric scooter", "a milk float"]),
+    "garden": (["Is anything growing yet?", "What are you doing with all that earth?"],
+               ["I planted {v} along the wall.", "The frost took everything but {v}.", "I am drowning in {v}."],
+               ["What did {n} plant along the wall?", "What did the frost leave to {n}?"],
+               ["Which crop does {n} grow?", "What has {n} cultivated outdoors?"],
+               ["quinces", "black tomatoes", "climbing beans", "artichokes", "sweet peas", "a fig tree"]),
+    "help": (["Where do you go on Sundays?", "Why are you so tired?"],
+             ["I help out at {v}.", "They needed hands at {v}, so I said yes.", "I spend my Sundays at {v}."],
+             ["Where does {n} help out?", "Where did they need the hands of {n}?"],
+             ["At which charity does {n} volunteer?", "What good cause does {n} give time to?"],
+             ["the soup kitchen", "a refuge for owls", "the repair cafe", "a school for the deaf",
+              "the lifeboat station", "a home for old sailors"]),
 }  # fmt: skip
+REMARKS = ["{V}, really?", "I would never have thought of {v}.", "Good for you.", "Tell me more when we meet.", "Ha!",
+           "That sounds like you.", "I am so happy for you.", "Oh no, and now?"]  # fmt: skip
+# Who says something, and what is said to it. Subjects of facts turn up here, too, with nothing to tell.
 CHAT = [
-    "How was your week?", "Long, but fine.", "It has rained here since Monday.", "Same here, the street is a river.",
-    "I keep thinking about the holidays.", "Me too, the train tickets are so expensive.", "Work is work.",
-    "The doctor next door has a new dog.", "My neighbour cooks every evening, the smell is unbearable.",
-    "Did you watch the match?", "No, I fell asleep on the sofa.", "We should meet for coffee.", "Any day but Thursday.",
-    "My sister says hello.", "Tell her hello from me.", "The bicycle lane is closed again.", "Of course it is.",
-    "I read half a book about gardens.", "Birthdays are for children, I say.", "You say that every year.",
-]  # fmt: skip
+    ("How was your week?", "Long, but fine, {day} above all."),
+    ("It has rained here since {day}.", "Same here, the {place} is a river."),
+    ("I keep thinking about the holidays.", "Me too, the train tickets are so expensive."),
+    ("Work is work, {day} was endless.", "At least the {thing} at my office is repaired."),
+    ("The doctor next door has a new dog.", "The one in our {place} barks every {day}."),
+    ("My neighbour cooks every evening, the smell is unbearable.", "Mine fries fish on {day}s."),
+    ("Did you watch the match on {day}?", "No, I fell asleep on the sofa."),
+    ("We should meet for coffee.", "Any day but {day}."),
+    ("My sister says hello.", "Tell her hello from me, and bring back her {thing}."),
+    ("The bicycle lane by the {place} is closed again.", "Of course it is, since {day}."),
+    ("I read half a book about gardens.", "I left mine in the {place}."),
+    ("Birthdays are for children, I say.", "You say that every year, and then you want a {thing}."),
+    ("Somebody took my {thing}.", "Look in the {place}, it is always there."),
+    ("The {thing} broke again on {day}.", "Buy a new one, I say it every time."),
+    ("Is the {place} open on {day}?", "Only in the morning, I think."),
+    ("I dreamt of the {place} again.", "You work too much."),
+    ("There was a concert in the {place}, I heard it through the window.", "Was it any good?"),
+    ("The library closes for repairs on {day}.", "Then I must return my {thing} before."),
+    ("My knee hurts whenever it snows.", "Mine does on {day}s, of all days."),
+    ("A van blocked the {place} all {day}.", "I saw it, nobody could get out."),
+    ("They want volunteers to paint the {place}.", "Not on a {day}, I hope."),
+    ("The lease of our office ends in autumn.", "They will find something near the {place}."),
+    ("I forgot to water the plants on {day}.", "They will live, plants are tougher than a {thing}."),
+    ("Have you seen my {thing}?", "You lent it to your sister."),
+]
+SLOTS = {
+    "day": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    "place": ["street", "yard", "harbour", "park", "market", "town hall", "swimming pool", "car park", "bakery"],
+    "thing": ["kettle", "umbrella", "ladder", "lamp", "printer", "coat", "suitcase", "drill", "radio", "heater"],
+}
+
+Turn = tuple[str, str, object]  # speaker, text, what it tells
+
+
+def day_of(session: int) -> date:
+    """The day of a session."""
+    return FIRST_DAY + timedelta(days=DAYS_BETWEEN * session)
+
+
+def apart(chance: random.Random) -> list[int]:
+    """Two sessions of different months."""
+    while True:
+        found = sorted(chance.sample(range(SESSIONS), 2))
+        if len({(day_of(it).year, day_of(it).month) for it in found}) == 2:
+            return found
+
+
+def told_facts(
+    speakers: list[str], chance: random.Random
+) -> tuple[list[list[list[Turn]]], dict[tuple[str, str, int], tuple[int, str]]]:
+    """(blocks of turns by session, the session and the value of each fact)."""
+    blocks: list[list[list[Turn]]] = [[] for _ in range(SESSIONS)]
+    told: dict[tuple[str, str, int], tuple[int, str]] = {}
+    for subject, (asks, answers, *_rest, values) in FACTS.items():
+        for speaker, other in (speakers, speakers[::-1]):
+            # The same subject comes up twice for each, in different months, with different values.
+            for turn, session in enumerate(apart(chance)):
+                taken = [told[one, subject, t][1] for one in speakers for t in (0, 1) if (one, subject, t) in told]
+                value = chance.choice([it for it in values if it not in taken])
+                told[speaker, subject, turn] = session, value
+                shown = {"v": value, "V": value[0].upper() + value[1:]}
+                block: list[Turn] = [(other, chance.choice(asks), None)]
+                block.append((speaker, chance.choice(answers).format(**shown), (speaker, subject, turn)))
+                if chance.random() < 0.5:
+                    block.append((other, chance.choice(REMARKS).format(**shown), None))
+                blocks[session].append(block)
+    return blocks, told
+
+
+def small_talk(speakers: list[str], chance: random.Random) -> list[Turn]:
+    """A pair of turns that tell nothing."""
+    pair = chance.sample(speakers, 2)
+    lines = chance.choice(CHAT)
+    return [
+        (who, line.format(**{slot: chance.choice(known) for slot, known in SLOTS.items()}), None)
+        for who, line in zip(pair, lines, strict=True)
+    ]
 
 
 def dialogue(number: int, chance: random.Random) -> dict:
     """One sample: a conversation of SESSIONS sessions and the questions about it."""
     speakers = NAMES[2 * number : 2 * number + 2]
-    sessions: list[list[tuple[str, str, object]]] = [[] for _ in range(SESSIONS)]  # (speaker, text, what it tells)
-    told: dict[tuple[str, str, int], int] = {}
-    values = {}
-    for subject, (asks, answers, *_rest, all_values) in FACTS.items():
-        for speaker in speakers:
-            # The same subject comes up twice for each, in different months, with different values.
-            for turn, session in enumerate(sorted(chance.sample(range(SESSIONS), 2))):
-                taken = [values.get((one, subject, t)) for one in speakers for t in (0, 1)]
-                value = chance.choice([it for it in all_values if it not in taken])
-                values[speaker, subject, turn] = value
-                told[speaker, subject, turn] = session
-                text = chance.choice(answers).format(v=value, V=value[0].upper() + value[1:])
-                other = speakers[1 - speakers.index(speaker)]
-                sessions[session].append((other, chance.choice(asks), None))
-                sessions[session].append((speaker, text, (speaker, subject, turn)))
+    blocks, told = told_facts(speakers, chance)
     conversation: dict[str, object] = {"speaker_a": speakers[0], "speaker_b": speakers[1]}
     places: dict[object, str] = {}
-    for at, turns in enumerate(sessions):
-        pairs = [turns[i : i + 2] for i in range(0, len(turns), 2)]
-        small_talk = [[(speakers[(i + j) % 2], chance.choice(CHAT), None) for j in range(2)] for i in range(8)]
-        blocks = pairs + small_talk
-        chance.shuffle(blocks)
+    for at, facts in enumerate(blocks):
+        mixed = facts + [small_talk(speakers, chance) for _ in range(SMALL_TALK)]
+        chance.shuffle(mixed)
         said = []
-        for count, (speaker, text, tells) in enumerate((turn for block in blocks for turn in block), 1):
+        for count, (speaker, text, tells) in enumerate((turn for block in mixed for turn in block), 1):
             name = f"D{at + 1}:{count}"
             if tells is not None:
                 places[tells] = name
             said.append({"speaker": speaker, "dia_id": name, "text": text})
         conversation[f"session_{at + 1}"] = said
-        conversation[f"session_{at + 1}_date_time"] = f"1:00 pm on 5 {MONTHS[at]}, 2025"
+        conversation[f"session_{at + 1}_date_time"] = f"1:00 pm on {day_of(at):%-d %B, %Y}"
     qa = []
     for subject, (_asks, _answers, same, other_words, _values) in FACTS.items():
         for speaker in speakers:
             both = [places[speaker, subject, turn] for turn in (0, 1)]
             turn = chance.randrange(2)
-            month = MONTHS[told[speaker, subject, turn]]
-            value = values[speaker, subject, turn]
-            everything = " and ".join(values[speaker, subject, t] for t in (0, 1))
+            session, value = told[speaker, subject, turn]
+            everything = " and ".join(told[speaker, subject, t][1] for t in (0, 1))
             qa.append((4, chance.choice(same).format(n=speaker), everything, both))
             qa.append((3, chance.choice(other_words).format(n=speaker), everything, both))
-            qa.append((2, f"In {month}: " + chance.choice(same).format(n=speaker), value, [both[turn]]))
+            when = f"{day_of(session):In %B %Y}"
+            qa.append((2, f"{when}: " + chance.choice(same).format(n=speaker), value, [both[turn]]))
             qa.append((5, f"Was it {speaker} who had to do with {value}?", "yes", [both[turn]]))
         pair = [places[speaker, subject, 0] for speaker in speakers]
         question = chance.choice(other_words).format(n=" and ".join(speakers))
-        qa.append((1, question, " and ".join(values[speaker, subject, 0] for speaker in speakers), pair))
+        qa.append((1, question, " and ".join(told[speaker, subject, 0][1] for speaker in speakers), pair))
     return {
         "sample_id": f"made-up-{number}",
         "conversation": conversation,

@@ -2,19 +2,19 @@
 
 python benchmarks/quality/run.py                    # on made_up.json, which made_up.py writes
 python benchmarks/quality/run.py locomo10.json      # on a file of yours in the LoCoMo format
-python benchmarks/quality/run.py --weigh            # how much vectors are to count for, by embedder
+python benchmarks/quality/run.py --weigh            # what shares of the vectors come to, by embedder
 
 Each turn is a node with its text, speaker and date, joined to the next turn of its session; each dialogue is a store of
 its own. A turn counts as found if it is among the evidence of the question. R@k is the share of the evidence among the
 first k hits, MRR one over the rank of the first. At the level of sessions a hit stands for its session. Vectors come
 from --embedder (wordllama if it is installed, else hashing).
 
---weigh tries shares of the vectors on the first half of the dialogues, takes the one whose eight means add up to most,
-and measures it on the other half, for each embedder that is installed. The share of the graph stays as it is: in the
-made-up set facts are answers to the turn before, so there more is always better.
+--weigh tries shares of the vectors on the first half of the dialogues and tells what their eight means come to, for
+each embedder that is installed; then it measures all arms on the other half, with the share that is in force in Prime.
+The share of the graph stays as it is.
 
-It does not show how well a model then answers, nor how other embedders do. The made-up set is small and regular: it
-tells arms apart, it does not tell how good a memory is.
+It does not show how well a model then answers, nor how other embedders do. The made-up set is regular: it tells arms
+apart, it does not tell how good a memory is.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import primecore
+from primecore import embedders
 from primecore.bench.measure import machine
 
 ARMS: dict[str, dict[str, float]] = {
@@ -118,7 +119,7 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def weighed(samples: list[dict[str, Any]], embedder: str) -> dict[str, Any]:
-    """The share of vectors that does best on one half of the dialogues, and all arms with it on the other half."""
+    """What shares of the vectors come to on one half of the dialogues, and all arms, as they are, on the other half."""
     half = len(samples) // 2
     grid = {str(share): {"vector": share, "words": 1 - share} for share in SHARES}
     tried = measure(samples[:half], embedder, grid)
@@ -126,9 +127,8 @@ def weighed(samples: list[dict[str, Any]], embedder: str) -> dict[str, Any]:
         share: round(sum(sum(tried[level][share]["all"][it] for it in MEASURES) for level in tried) / 8, 4)
         for share in grid
     }
-    best = max(means, key=lambda share: means[share])
-    arms = {name: {**grid[best], **weights} for name, weights in ARMS.items()}
-    return {"mean_by_share": means, "share": float(best), "levels": measure(samples[half:], embedder, arms)}
+    in_force = embedders.share(embedders.find(embedder).name)
+    return {"mean_by_share": means, "in_force": in_force, "levels": measure(samples[half:], embedder, ARMS)}
 
 
 def show(found: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=Path(__file__).with_name("made_up.json"))
     parser.add_argument("--embedder", help="one of them only (default: wordllama if it is installed, else hashing)")
-    parser.add_argument("--weigh", action="store_true", help="choose the share of vectors on one half, show the other")
+    parser.add_argument("--weigh", action="store_true", help="try shares of the vectors on one half, show the other")
     parser.add_argument("--dialogues", type=int, help="only so many")
     parser.add_argument("--json", type=Path, help="also write the result here")
     args = parser.parse_args()

@@ -98,7 +98,7 @@ def neighbors(
     counted: dict[str, Callable[[str], Any]] = {PRIME: lambda key: len(ask(key)), "dict": lambda key: len(near[key])}
     listed: dict[str, Callable[[str], Any]] = {PRIME: lambda key: list(ask(key)), "dict": lambda key: list(near[key])}
     if connection is not None:
-        listed["sqlite"] = lambda key: connection.execute(tables.ENTRIES, (key,)).fetchall()
+        listed["sqlite"] = lambda key: connection.execute(tables.ENTRIES, (key, key)).fetchall()
     for popularity, draw in (("uniform", workloads.uniform), ("Zipf", workloads.zipf)):
         kept = draw(count, calls, 0)
         for key in kept:

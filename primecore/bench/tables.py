@@ -52,8 +52,8 @@ create table events (position integer primary key, event_id text not null unique
     entity_id text not null, timestamp text, payload text not null, metadata text);
 """
 ENTRIES = """
-select target, id, relation, 'out', weight from edges where source = ?1 union all
-select source, id, relation, 'in', weight from edges where target = ?1
+select target, id, relation, 'out', weight from edges where source = ? union all
+select source, id, relation, 'in', weight from edges where target = ?
 """
 INSERT = "insert into events (event_id, event_type, entity_id, timestamp, payload) values (?, ?, ?, ?, ?)"
 

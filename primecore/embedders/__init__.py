@@ -12,8 +12,9 @@ from primecore.errors import InvalidArgument
 
 DEFAULT = "hashing"
 # What vectors of a model count for in recall, words having the rest: docs/recall.md has the measurement.
-SHARES = {"hashing-": 0.1, "wordllama-": 0.3}
+SHARES = {"hashing-512-2": 0.3, "hashing-": 0.1, "wordllama-": 0.3}
 SHARE = 0.5
+EDITIONS = ("hashing-512", "hashing-512-2")
 
 
 @runtime_checkable
@@ -55,9 +56,9 @@ def find(wanted: object) -> Embedder:
     """
     if isinstance(wanted, str):
         if wanted == "hashing" or wanted.startswith("hashing-"):
-            from primecore.embedders.hashing import Hashing
+            from primecore.embedders.hashing import FirstHashing, Hashing
 
-            return _named(Hashing(), wanted, "hashing")
+            return FirstHashing() if wanted == FirstHashing.name else _named(Hashing(), wanted, "hashing")
         if wanted == "wordllama" or wanted.startswith("wordllama-"):
             from primecore.embedders.wordllama import WordLlama
 
@@ -68,6 +69,19 @@ def find(wanted: object) -> Embedder:
     if not callable(wanted):
         raise InvalidArgument(f"embedder: expected a name or a callable, found {type(wanted).__name__}")
     return wanted if isinstance(wanted, Embedder) else Custom(wanted)
+
+
+def edition(wanted: object, recorded: str | None) -> object:
+    """What to find where `wanted` was asked for (None: nothing was) and vectors are of the model `recorded`.
+
+    An embedder asked for by its short name is the edition of it that there are vectors of.
+
+    >>> edition("hashing", "hashing-512"), edition("hashing", "wordllama-256")
+    ('hashing-512', 'hashing')
+    """
+    if wanted is None or (wanted == "hashing" and recorded in EDITIONS):
+        return recorded
+    return wanted
 
 
 def vectors(embedder: Embedder, texts: list[str]) -> list[Any]:

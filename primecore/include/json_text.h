@@ -15,7 +15,7 @@
 
 #define TEXT_INLINE static inline __attribute__((unused))
 
-/* The same numbers as the first of enum scan_error in _json.pxd. */
+/* The same numbers as in enum scan_error of _json.pxd. */
 enum text_error {
     TEXT_OK = 0,
     TEXT_TRUNCATED = 1,
@@ -25,7 +25,11 @@ enum text_error {
     TEXT_LONE_SURROGATE = 5,
     TEXT_BAD_UTF8 = 6,
     TEXT_BAD_NUMBER = 7,
+    TEXT_LONG_EXPONENT = 20,
 };
+
+/* Digits of an exponent: what Python's Decimal can hold. A number beyond could be stored, and never be read. */
+#define TEXT_EXPONENT_DIGITS 17
 
 #define TEXT_ONES 0x0101010101010101ULL
 #define TEXT_HIGHS 0x8080808080808080ULL
@@ -72,6 +76,7 @@ TEXT_INLINE const char *text_plain_end_scalar(const char *at, const char *end) {
 #if defined(__x86_64__)
 TEXT_INLINE const char *text_plain_end(const char *at, const char *end) {
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
+    const char *begin = at;
     while (end - at >= 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)at);
         /* As signed bytes, what is above 0x7F is below 0x20 too. */
@@ -81,6 +86,20 @@ TEXT_INLINE const char *text_plain_end(const char *at, const char *end) {
         if (mask)
             return at + __builtin_ctz(mask);
         at += 16;
+        /* Few strings go on from here; those of base64 do so for thousands of bytes. */
+        while (at - begin >= 64 && end - at >= 64) {
+            hits = _mm_setzero_si128();
+            for (int i = 0; i < 64; i += 16) {
+                bytes = _mm_loadu_si128((const __m128i *)(at + i));
+                hits = _mm_or_si128(hits, _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash)));
+                hits = _mm_or_si128(hits, _mm_cmplt_epi8(bytes, space));
+            }
+            if (_mm_movemask_epi8(hits)) {
+                begin = end;
+                break;
+            }
+            at += 64;
+        }
     }
     return text_plain_end_scalar(at, end);
 }
@@ -322,6 +341,12 @@ TEXT_INLINE int text_number(const char **at, const char *end) {
         p = text_digits_end(p, end);
         if (p == digits)
             goto fault;
+        while (digits < p && *digits == '0')
+            digits++;
+        if (p - digits > TEXT_EXPONENT_DIGITS) {
+            *at = digits;
+            return TEXT_LONG_EXPONENT;
+        }
     }
     *at = p;
     return TEXT_OK;

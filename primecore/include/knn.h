@@ -181,7 +181,6 @@ enum { KNN_SCALAR, KNN_AVX2, KNN_VNNI, KNN_VBMI };
 
 static inline int knn_best(void) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
         return __builtin_cpu_supports("avx512vbmi") ? KNN_VBMI : KNN_VNNI;
@@ -358,6 +357,15 @@ __attribute__((target("avx2"))) static void knn_encode_avx2(const float *x, size
                                                             knn_coded_t *out) {
     knn_encode_lanes(x, count, norm, codes, stride, nibbles, stride4, out);
 }
+
+#if !defined(__clang__) /* which takes vectors of this width only where it is told so on the command line */
+#define KNN_ENCODES_512 1
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512"))) static void knn_encode_512(
+    const float *x, size_t count, double norm, int8_t *codes, size_t stride, uint8_t *nibbles, size_t stride4,
+    knn_coded_t *out) {
+    knn_encode_lanes(x, count, norm, codes, stride, nibbles, stride4, out);
+}
+#endif
 #endif
 
 /* Codes x/|x|: `stride` bytes of 8-bit codes, zeros behind the last number, and `stride4` bytes of 4-bit codes unless
@@ -365,6 +373,12 @@ __attribute__((target("avx2"))) static void knn_encode_avx2(const float *x, size
 static inline void knn_encode(const float *x, size_t count, int8_t *codes, size_t stride, uint8_t *nibbles, size_t stride4,
                               knn_coded_t *out) {
     const double norm = sqrt(knn_dot(x, x, count));
+#if defined(KNN_ENCODES_512)
+    if (knn_best() >= KNN_VNNI) {
+        knn_encode_512(x, count, norm, codes, stride, nibbles, stride4, out);
+        return;
+    }
+#endif
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
         knn_encode_avx2(x, count, norm, codes, stride, nibbles, stride4, out);

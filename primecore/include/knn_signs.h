@@ -94,31 +94,60 @@ static inline double signs_read_plain(const float *x, size_t count, uint8_t *bit
     return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
-/* Writes the row of a vector into its block. `scratch` has room for a bit a number and two bytes. */
-static inline void signs_store(const float *x, size_t count, double norm, uint8_t *block, size_t bytes, uint32_t row,
-                               uint8_t *scratch) {
+/* The least lean of a block's rows, and the largest sine: what is 0 is of no row. Bits of floats that are not negative
+ * compare as the floats do, and compilers compare integers eight at a time. */
+static inline __attribute__((always_inline)) void signs_note_least(float *leans) {
+    uint32_t bits[2 * SIGNS_ROWS], least = UINT32_MAX, most = 0;
+    memcpy(bits, leans, sizeof(bits));
+    for (int i = 0; i < SIGNS_ROWS; i++) least = bits[i] - 1 < least ? bits[i] - 1 : least;
+    for (int i = SIGNS_ROWS; i < 2 * SIGNS_ROWS; i++) most = bits[i] > most ? bits[i] : most;
+    least++;
+    memcpy(leans + 2 * SIGNS_ROWS, &least, sizeof(least));
+    memcpy(leans + 2 * SIGNS_ROWS + 1, &most, sizeof(most));
+}
+
+static inline __attribute__((always_inline)) void signs_put(double lean, uint8_t *block, size_t bytes, uint32_t row,
+                                                            const uint8_t *bits) {
     float *leans = (float *)(block + SIGNS_ROWS * bytes);
     uint8_t *line = block + SIGNS_PLACE(row);
+    for (size_t at = 0; at < bytes; bits += SIGNS_EACH) {   /* 56 bits are eight bytes of signs */
+        uint64_t held = 0;
+        for (size_t i = 0; i < SIGNS_EACH; i++) held |= (uint64_t)bits[i] << 8 * i;
+        for (int i = 0; i < 8 && at < bytes; i++, at++, held >>= SIGNS_EACH) line[SIGNS_ROWS * at] = (uint8_t)(held & 127);
+    }
+    leans[row] = (float)lean;
+    leans[SIGNS_ROWS + row] = (float)sqrt(1 - lean * lean);
+    signs_note_least(leans);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void signs_put_avx2(double lean, uint8_t *block, size_t bytes, uint32_t row,
+                                                           const uint8_t *bits) {
+    signs_put(lean, block, bytes, row, bits);
+}
+#endif
+
+/* Writes the row of a vector into its block. `scratch` has room for a bit a number and SIGNS_SPARE bytes. */
+#define SIGNS_SPARE 16
+static inline void signs_store(const float *x, size_t count, double norm, uint8_t *block, size_t bytes, uint32_t row,
+                               uint8_t *scratch) {
     double lean;
 #if defined(__x86_64__)
-    lean = __builtin_cpu_supports("avx2") ? signs_read_avx2(x, count, scratch) : signs_read_plain(x, count, scratch);
+    const int wide = __builtin_cpu_supports("avx2");
+    lean = wide ? signs_read_avx2(x, count, scratch) : signs_read_plain(x, count, scratch);
 #else
     lean = signs_read_plain(x, count, scratch);
 #endif
-    scratch[(count + 7) / 8] = scratch[(count + 7) / 8 + 1] = 0;
-    for (size_t at = 0; at < bytes; at++) {
-        const size_t first = SIGNS_EACH * at;
-        const uint32_t both = scratch[first / 8] | (uint32_t)scratch[first / 8 + 1] << 8;
-        line[SIGNS_ROWS * at] = (uint8_t)(both >> (first & 7) & 127);
-    }
+    memset(scratch + (count + 7) / 8, 0, SIGNS_SPARE);
     lean /= norm * sqrt((double)count);
     lean = lean > 1 ? 1 : lean;
-    leans[row] = (float)lean;
-    leans[SIGNS_ROWS + row] = (float)sqrt(1 - lean * lean);
-    uint32_t least = row;
-    for (uint32_t i = 0; i < SIGNS_ROWS; i++) least = leans[i] > 0 && leans[i] < leans[least] ? i : least; /* 0: no row */
-    leans[2 * SIGNS_ROWS] = leans[least];
-    leans[2 * SIGNS_ROWS + 1] = leans[SIGNS_ROWS + least];
+#if defined(__x86_64__)
+    if (wide) {
+        signs_put_avx2(lean, block, bytes, row, scratch);
+        return;
+    }
+#endif
+    signs_put(lean, block, bytes, row, scratch);
 }
 
 /* What a query adds up to in groups of seven numbers, so that its tables are of the finest steps that fit: 254 of them

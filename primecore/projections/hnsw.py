@@ -143,7 +143,8 @@ class Follower:
     def __init__(self, graph: Graph, least: int) -> None:
         self._graph = graph
         self._vectors = graph.vectors
-        self._least = least
+        self.least = least
+        self.asleep = True  # no index is there, and none is being made
         self._lock = threading.Lock()  # around every use of an index: usearch does not let one search while it adds
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -193,9 +194,9 @@ class Follower:
 
     def _is_called_for(self) -> bool:
         space = self._vectors.current
-        if space is None or self._vectors.shown_count < self._least:
+        if space is None or self._vectors.shown_count < self.least:
             return False
-        return self._unread or self._read_bytes > self._least * space.stride4
+        return self._unread or self._read_bytes > self.least * space.stride4
 
     def nudge(self) -> None:
         """Begins to build where scans have become long. Costs next to nothing otherwise."""
@@ -203,6 +204,7 @@ class Follower:
             return
         with self._wake:
             if self._thread is None and not self._stopped:
+                self.asleep = False
                 self._thread = threading.Thread(target=self._run, name="prime-vectors", daemon=True)
                 self._thread.start()
 
@@ -234,7 +236,7 @@ class Follower:
     def _run(self) -> None:
         try:
             while not self._stopped:
-                if self._vectors.shown_count < self._least // 2:
+                if self._vectors.shown_count < self.least // 2:
                     self._drop()
                 elif not self._serves() or self._is_half_gone():
                     self._build()
@@ -264,7 +266,7 @@ class Follower:
     def _build(self) -> None:
         # Beside the one that serves, which goes on with a tail that grows.
         space, definition = self._vectors.current, self._vectors.definitions
-        if space is None or self._vectors.shown_count < self._least:
+        if space is None or self._vectors.shown_count < self.least:
             return
         index = self._begin(space.dimensions, definition)
         snapshot, index.arrivals = self._vectors.snapshot()

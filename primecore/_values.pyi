@@ -1,0 +1,3 @@
+from typing import Any
+
+def loads_text(text: bytes) -> Any: ...
