@@ -134,11 +134,10 @@ cdef class Neighbors(OpenResult):
         return count
 
     cdef uint32_t length(self) noexcept:
-        cdef uint32_t count, dead
+        cdef uint32_t count, dead = 0
         cdef list_view_t entries
         if self.relation == NONE32 and self.limit == NO_LIMIT:
             count = word_count(self.out_word) + word_count(self.in_word)
-            dead = 0
             if word_has_dead(self.out_word):
                 self.graph.adjacency.view(self.out_word, &entries)
                 dead = entries.dead
@@ -175,11 +174,7 @@ cdef class Neighbors(OpenResult):
             items = PyList_New(count)
             for i in range(count):
                 # Rows first, which need no look at the records: those are on their way.
-                if whole:
-                    item = spare_row_new()
-                    put(item, 3, OUT if i < out_count else IN)
-                else:
-                    item = self.graph.nodes.key_str(peers[i])
+                item = self.row(OUT if i < out_count else IN) if whole else self.graph.nodes.key_str(peers[i])
                 Py_INCREF(item)
                 PyList_SET_ITEM(items, i, item)
             for i in range(count if whole else 0):
@@ -195,6 +190,11 @@ cdef class Neighbors(OpenResult):
             self.items = self.rows(True)
             self.unlink()
         return self.items
+
+    cdef object row(self, str direction):
+        cdef object result = spare_row_new()
+        put(result, 3, direction)
+        return result
 
     cdef int fill(self, object row, uint32_t peer, uint32_t number) except -1:
         cdef edge_t* edge = self.graph.edge(number)

@@ -63,7 +63,8 @@ class Writes:
         >>> prime.append("order.placed", "order:17", {"total": 40}).version
         1
         """
-        if self._at_once is not None and event_id is timestamp is metadata is expected_version is None:
+        plain = event_id is None and timestamp is None and metadata is None and expected_version is None
+        if plain and self._at_once is not None:
             self._engine.check()
             receipt = append_ordinary(self._at_once, event_type, entity_id, payload)
             if receipt is not None:
