@@ -3,8 +3,8 @@
 A fresh str has no hash yet, as an id that has just come out of a request. Rounds take turns between the contenders.
 "list" makes a list of Neighbor objects (five with direction="out", ten without), "len" makes the lazy sequence and
 reads its length; the dict of lists holds five ids of other nodes each, and no edges. Batches of a thousand ids stand
-beside [d[k] for k in ids], and are asked by one thread and by two while another one appends, up to ten thousand events a
-second: on two cores the writer takes its share from both.
+beside [d[k] for k in ids], and are asked by one thread and by two while another one appends, up to ten thousand events
+a second: on two cores the writer takes its share from both.
 """
 
 from __future__ import annotations
