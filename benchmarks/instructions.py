@@ -54,7 +54,7 @@ PATHS = {
     ),
     "replay an event": HotPath("__pyx_pw_*_replay_*replay", 6000, OPEN),
     "append": HotPath(
-        "__pyx_pw_*Pipeline_*append",
+        "__pyx_pw_*append_ordinary",
         CALLS,
         "import primecore\nprime = primecore.open(':memory:')\n"
         f"for n in range({CALLS}): prime.append('note.taken', f'note:{{n}}', {{'text': 'a short note', 'n': n}})",

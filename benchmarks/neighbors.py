@@ -2,13 +2,15 @@
 
 A fresh str has no hash yet, as an id that has just come out of a request. Rounds take turns between the contenders.
 "list" makes a list of Neighbor objects (five with direction="out", ten without), "len" makes the lazy sequence and
-reads its length. Batches of a thousand ids stand beside [d[k] for k in ids], and are asked by one thread and by two
-while another one appends, up to ten thousand events a second: on two cores the writer takes its share from both.
+reads its length; the dict of lists holds five ids of other nodes each, and no edges. Batches of a thousand ids stand
+beside [d[k] for k in ids], and are asked by one thread and by two while another one appends, up to ten thousand events
+a second: on two cores the writer takes its share from both.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import statistics
 import sys
 import threading
@@ -30,10 +32,13 @@ MANY, MANY_DICT = "neighbors_many(1,000 ids), an id", "[d[k] for k in 1,000 ids]
 def contenders(prime: Any, count: int) -> dict[str, Any]:
     shared = {workloads.node_id(n): None for n in range(count)}
     own = {workloads.node_id(n): [n] for n in range(count)}
+    ids, rng = list(own), random.Random(7)
+    lists = {key: [ids[rng.randrange(count)] for _ in range(workloads.EDGES_EACH_WAY)] for key in ids}
     neighbors, node = prime.neighbors, prime.node
     return {
         "dict[id], one value for all": lambda key: shared[key],
         "dict[id], a value each": lambda key: own[key],
+        "list(dict[id]), five ids each": lambda key: list(lists[key]),
         "len(neighbors(id))": lambda key: len(neighbors(key)),
         "list(neighbors(id))": lambda key: list(neighbors(key)),
         'list(neighbors(id, direction="out"))': lambda key: list(neighbors(key, direction="out")),
@@ -150,7 +155,7 @@ def main() -> None:
             (figures["ns"][name]["p50"] - nothing) / max(figures["ns"][base]["p50"] - nothing, 1), 3
         )
         for name in ("len(neighbors(id))", "list(neighbors(id))", 'list(neighbors(id, direction="out"))', "node(id)")
-        for base in ("dict[id], one value for all", "dict[id], a value each")
+        for base in ("dict[id], one value for all", "dict[id], a value each", "list(dict[id]), five ids each")
     }
     common.finish("neighbors", arguments, head, figures)
 

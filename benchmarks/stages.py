@@ -35,7 +35,7 @@ STAGES = (
     (r"_(shards|prefixes|resolve)$", "key tables"),
     (r"_(graph|changes|states|adjacency|history|graveyard|jsontree|vectors|memory)$", "fold into records and lists"),
     (r"_(index|lexical)$", "projections kept at once"),
-    (r"_(lines|pipeline|replay|batch)$", "the path itself"),
+    (r"_(lines|pipeline|replay|batch|append|encode)$", "the path itself"),
     (r"_(reads|values|jsonwrite|facts)$", "results, arguments"),
     (r"libpython|python3", "CPython"),
     (r"libc|libm|ld-linux|vgpreload", "C library: copies, compares"),

@@ -19,7 +19,7 @@ cdef extern from "table_pages.h" nogil:
 
 
 cdef extern from * nogil:
-    void __builtin_prefetch(const void* address) noexcept
+    void __builtin_prefetch(const void* address, int writes) noexcept
 
 
 cdef enum:
@@ -97,9 +97,13 @@ cdef class Dedupe:
         return XXH3_64bits_withSeed(event_id, 16, self.seed)
 
     cdef void prefetch(self, uint64_t hash) noexcept nogil:
+        # Shards are nearly full: half of all searches go on into the next line.
         cdef dedupe_shard_t* shard = &self.shards[hash & 63]
+        cdef dedupe_slot_t* slot
         if shard.slots != NULL:
-            __builtin_prefetch(&shard.slots[bucket_of(shard, <uint32_t>(hash >> 32))])
+            slot = &shard.slots[bucket_of(shard, <uint32_t>(hash >> 32))]
+            __builtin_prefetch(slot, 1)
+            __builtin_prefetch(slot + 8, 1)
 
     cdef uint32_t candidate(self, uint64_t hash, uint32_t* cursor) noexcept nogil:
         cdef dedupe_shard_t* shard = &self.shards[hash & 63]

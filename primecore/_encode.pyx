@@ -7,8 +7,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8String
 
 
-cdef extern from "<string.h>" nogil:
-    void* memmem(const void* where, size_t where_size, const void* what, size_t what_size) noexcept
+cdef extern from "find_null.h" nogil:
+    bint text_has_null(const char* text, size_t size) noexcept
 
 
 cdef object fast_dumps = orjson.dumps
@@ -16,7 +16,6 @@ cdef object OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_
 
 
 cdef bytes encoded(value):
-    # The JSON text of a dict; None where the encoder refuses, or may have written null for a number that is none.
     cdef bytes text
     if type(value) is not dict:
         return None
@@ -24,7 +23,7 @@ cdef bytes encoded(value):
         text = <bytes>fast_dumps(value, None, OPTIONS)
     except TypeError:
         return None
-    if memmem(PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text), b"null", 4) != NULL:
+    if text_has_null(PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text)):
         return None
     return text
 

@@ -12,7 +12,7 @@ from primecore._live cimport Live
 from primecore._pipeline cimport SLICE, Pipeline
 from primecore._reads cimport Reader
 from primecore._scan cimport decode_trusted
-from primecore._resolve cimport resolve
+from primecore._resolve cimport resolve as resolve_keys
 from primecore._segment cimport segment_locate, segment_t, segment_walk, walk_t
 
 cdef extern from "atomics.h" nogil:
@@ -230,6 +230,6 @@ cdef class Follow:
                 return -1
             self.writer.hash_keys(&self.events[i])
         for i in range(count):
-            if resolve(self.writer.graph, &self.events[i]) < 0:
+            if resolve_keys(self.writer.graph, &self.events[i]) < 0:
                 return -2
         return 0

@@ -3,6 +3,7 @@
 
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from primecore._adjacency cimport Adjacency, link_t
 from primecore._event cimport event_t, slice_t
@@ -48,14 +49,22 @@ cdef class Graph:
     cdef readonly uint64_t applied_position # published: every part shows it
     cdef uint32_t next_edge                 # above every edge number that stands in a list
 
-    cdef node_t* node(self, uint32_t number) noexcept nogil
-    cdef node_cold_t* cold(self, uint32_t number) noexcept nogil
+    cdef inline node_t* node(self, uint32_t number) noexcept nogil:
+        return <node_t*>self.nodes.record(number)
+
+    cdef inline node_cold_t* cold(self, uint32_t number) noexcept nogil:
+        return (<node_cold_t*>self.cold_region.base) + number
+
+    cdef inline edge_t* edge(self, uint32_t number) noexcept nogil:
+        return <edge_t*>self.edges.record(number)
+
+    cdef inline entity_t* entity(self, uint32_t number) noexcept nogil:
+        return <entity_t*>self.entities.record(number)
+
     cdef inline int64_t updated_us(self, uint32_t number) noexcept nogil:    # of a live node
         cdef int64_t changed_us = self.states.changed_us(self.node(number).state)
         return self.cold(number).created_us if changed_us == UNBOUNDED else changed_us
 
-    cdef edge_t* edge(self, uint32_t number) noexcept nogil
-    cdef entity_t* entity(self, uint32_t number) noexcept nogil
     cdef KeyTable table_of(self, const char* entity, uint32_t size)
     cdef uint32_t latest_edge(self, uint32_t number) noexcept nogil
     cdef bint node_is_live(self, const char* key, uint32_t size) noexcept nogil
@@ -92,10 +101,15 @@ cdef class Graph:
     cdef int space_defined(self, event_t* event) except -1
 
 
-cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil      # KIND_NODE, KIND_EDGE, KIND_OTHER
-
-
 cdef enum:
     KIND_NODE = 0
     KIND_EDGE = 1
     KIND_OTHER = 2
+
+
+cdef inline int entity_kind(const char* entity, uint32_t size) noexcept nogil:
+    if size >= 5 and memcmp(entity, b"node:", 5) == 0:
+        return KIND_NODE
+    if size >= 5 and memcmp(entity, b"edge:", 5) == 0:
+        return KIND_EDGE
+    return KIND_OTHER

@@ -5,7 +5,6 @@ import sys
 
 from cpython.list cimport PyList_GET_ITEM
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp
 
 from primecore._adjacency cimport (
     RELATION_DEAD, Adjacency, OpenResult, __ATOMIC_RELEASE, __atomic_store_n, list_view_t, ring_init,
@@ -27,14 +26,6 @@ from primecore._records cimport (
 from primecore._shards cimport KeyTable
 from primecore._states cimport EDGE_HEADER, NODE_HEADER, UNBOUNDED, States, changed_at, state_t
 from primecore._vectors cimport Vectors
-
-
-cdef int entity_kind(const char* entity, uint32_t size) noexcept nogil:
-    if size >= 5 and memcmp(entity, b"node:", 5) == 0:
-        return KIND_NODE
-    if size >= 5 and memcmp(entity, b"edge:", 5) == 0:
-        return KIND_EDGE
-    return KIND_OTHER
 
 
 cdef size_t bytes_in(KeyTable table):
@@ -95,18 +86,6 @@ cdef class Graph:
         return self.edges.key_str(number)
 
     # Records.
-
-    cdef node_t* node(self, uint32_t number) noexcept nogil:
-        return <node_t*>self.nodes.record(number)
-
-    cdef node_cold_t* cold(self, uint32_t number) noexcept nogil:
-        return (<node_cold_t*>self.cold_region.base) + number
-
-    cdef edge_t* edge(self, uint32_t number) noexcept nogil:
-        return <edge_t*>self.edges.record(number)
-
-    cdef entity_t* entity(self, uint32_t number) noexcept nogil:
-        return <entity_t*>self.entities.record(number)
 
     cdef KeyTable table_of(self, const char* entity, uint32_t size):
         cdef int kind = entity_kind(entity, size)

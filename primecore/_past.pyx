@@ -151,7 +151,8 @@ def neighbors(Reader reader not None, str id not None, uint64_t position, relati
         for i in range(count if count < AHEAD else <size_t>AHEAD):
             __builtin_prefetch(graph.node(found.items[i].peer))
         for i in range(count):
-            item = result.neighbor(found.items[i].peer, found.items[i].edge, OUT if found.items[i].outward else IN)
+            item = result.row(OUT if found.items[i].outward else IN)
+            result.fill(item, found.items[i].peer, found.items[i].edge)
             if found.items[i].changed:
                 item = Neighbor(item[0], item[1], item[2], item[3], weight_of(found.items[i].edge))
             result.items.append(item)

@@ -1,6 +1,7 @@
 # The write path: text or arguments in, events checked, numbered, logged and folded. Knows the log's and the graph's C faces; no files.
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from primecore._dedupe cimport Dedupe
@@ -75,6 +76,8 @@ cdef class Pipeline:
     cdef int step(self, event_t* event, uint64_t id_hash, int64_t now_us) noexcept nogil
     cdef int fold(self, event_t* events, size_t count) except -1
     cdef int fill(self, event_t* event, tuple prepared) except -1
+    cdef int decode(self, event_t* event) except -1            # its parts are given: checks them, finds what they say
+    cdef object append_filled(self, event_t* event, expected_version, bint strict)     # holding `lock`: a Receipt
     cdef int log_with_room(self, event_t* event, uint64_t id_hash) except? -99
     cdef tuple space_definition(self, uint32_t dimensions)     # what append() takes, for prime.space.defined
     cdef int define_space(self, uint32_t dimensions) except -1
@@ -83,6 +86,15 @@ cdef class Pipeline:
     cdef int require_node(self, slice_t key) except -1
     cdef object failure(self, int status, event_t* event, str source)
     cdef object wrong_dimensions(self, event_t* event, uint32_t expected, str source)
+
+
+cdef inline slice_t slice_of(const char* data, Py_ssize_t size) noexcept:
+    # Anything over 4 GiB is over every limit: it stays so when cut.
+    return slice_t(data, <uint32_t>size if size < 0xFFFFFFFF else <uint32_t>0xFFFFFFFE)
+
+
+cdef inline slice_t slice_of_bytes(bytes data) noexcept:
+    return slice_of(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
 
 cdef object receipt_of(event_t* event, bint duplicate)          # a model.Receipt

@@ -2,7 +2,7 @@
 
 import os
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -17,6 +17,7 @@ from primecore._graph cimport KIND_NODE, Graph, entity_kind
 from primecore._buffers cimport scratch_free, scratch_init, scratch_reset
 from primecore._json cimport SCAN_OK, scan_error_t
 from primecore._jsontree cimport json_equal
+from primecore._keycell cimport uuid_write
 from primecore._literals cimport format_uuid
 from primecore._records cimport MAX_POSITION
 from primecore._refusal cimport refusal
@@ -44,6 +45,11 @@ cdef extern from "result_row.h":
     void PyTuple_SET_ITEM(object tuple, Py_ssize_t at, object item)
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 largest)
     void* PyUnicode_DATA(object text)
+
+
+cdef extern from * nogil:
+    uint64_t __builtin_bswap64(uint64_t number) noexcept
+    void __builtin_prefetch(const void* address, int writes) noexcept
 
 
 cdef extern from "<time.h>" nogil:
@@ -108,12 +114,11 @@ cdef class Pipeline:
         # UUIDv7 (RFC 9562): 48 bits of milliseconds, the rest random.
         cdef uint64_t high = self.next_random()
         cdef uint64_t low = self.next_random()
-        cdef int i
         high = (<uint64_t>(event.time_us // 1000) << 16) | 0x7000 | (high & 0x0FFF)
-        low = (low & 0x3FFFFFFFFFFFFFFFULL) | 0x8000000000000000ULL
-        for i in range(8):
-            event.event_id[i] = <uint8_t>(high >> (56 - 8 * i))
-            event.event_id[8 + i] = <uint8_t>(low >> (56 - 8 * i))
+        low = (low & ~<uint64_t>0xC0) | 0x80
+        high = __builtin_bswap64(high)      # numbers are little-endian here, as in the log
+        memcpy(event.event_id, &high, 8)
+        memcpy(event.event_id + 8, &low, 8)
 
     cdef int64_t now_us(self) noexcept nogil:
         # Assigned times never decrease, whatever the clock does.
@@ -153,10 +158,12 @@ cdef class Pipeline:
                 self.graph.nodes.prefetch_record(event.entity_hash)
 
     cdef void prefetch_lists(self, event_t* event) noexcept nogil:
-        # The fold comes a slice later and writes behind the last entry of both lists.
+        # The fold comes a slice later: it writes behind the last entry of both lists, and frees the former state.
         if event.code == CODE_EDGE_CREATED:
             self.graph.adjacency.prefetch_end(self.graph.node(event.source_number).out_list)
             self.graph.adjacency.prefetch_end(self.graph.node(event.target_number).in_list)
+        elif event.code == CODE_NODE_UPDATED:
+            __builtin_prefetch(self.graph.states.arena.at(self.graph.node(event.entity_number).state), 1)
 
     # What the log checks.
 
@@ -284,41 +291,43 @@ cdef class Pipeline:
 
         Returns a Receipt. With `strict`, what it changes must be live (NodeNotFound, EdgeNotFound).
         """
-        cdef event_t* event = self.events
-        cdef int status
-        cdef uint64_t id_hash
         self.acquire()
         try:
             scratch_reset(&self.scratch)
-            self.fill(event, prepared)
-            self.hash_keys(event)
-            event.time_us = event.time_us if event.has_time else self.now_us()
-            if not event.has_event_id:
-                self.assign_id(event)
-            id_hash = self.dedupe.hash(event.event_id)
-            if event.has_event_id:
-                status = self.find_duplicate(event, id_hash)
-                if status == STEP_DUPLICATE:
-                    return receipt_of(event, True)
-                if status != STEP_OK:
-                    raise self.failure(status, event, None)
-            if strict:
-                self.require_live(event)
-            if expected_version is not None:
-                self.require_version(event, expected_version)
-            status = self.check_space(event)
-            if status == STEP_NEEDS_SPACE:
-                self.define_space(event.dimensions)
-            elif status != STEP_OK:
-                raise self.failure(status, event, None)
-            status = self.log_with_room(event, id_hash)
-            if status != STEP_OK:
-                raise self.failure(status, event, None)
-            self.fold(event, 1)
-            self.generation += 1
-            return receipt_of(event, False)
+            self.fill(self.events, prepared)
+            return self.append_filled(self.events, expected_version, strict)
         finally:
             self.release()
+
+    cdef object append_filled(self, event_t* event, expected_version, bint strict):
+        cdef int status
+        cdef uint64_t id_hash
+        self.hash_keys(event)
+        event.time_us = event.time_us if event.has_time else self.now_us()
+        if not event.has_event_id:
+            self.assign_id(event)
+        id_hash = self.dedupe.hash(event.event_id)
+        if event.has_event_id:
+            status = self.find_duplicate(event, id_hash)
+            if status == STEP_DUPLICATE:
+                return receipt_of(event, True)
+            if status != STEP_OK:
+                raise self.failure(status, event, None)
+        if strict:
+            self.require_live(event)
+        if expected_version is not None:
+            self.require_version(event, expected_version)
+        status = self.check_space(event)
+        if status == STEP_NEEDS_SPACE:
+            self.define_space(event.dimensions)
+        elif status != STEP_OK:
+            raise self.failure(status, event, None)
+        status = self.log_with_room(event, id_hash)
+        if status != STEP_OK:
+            raise self.failure(status, event, None)
+        self.fold(event, 1)
+        self.generation += 1
+        return receipt_of(event, False)
 
     cdef int log_with_room(self, event_t* event, uint64_t id_hash) except? -99:
         cdef int status = self.log_event(event, id_hash)
@@ -355,22 +364,25 @@ cdef class Pipeline:
 
     cdef int fill(self, event_t* event, tuple prepared) except -1:
         # Checks what append() was given; the bytes stay alive in the tuple.
-        cdef scan_error_t error
         cdef bytes event_type = <bytes?>prepared[0]
         cdef bytes entity_id = <bytes?>prepared[1]
         cdef bytes payload = <bytes?>prepared[2]
         memset(event, 0, sizeof(event_t))
-        event.type = slice_of(event_type)
-        event.entity = slice_of(entity_id)
-        event.payload = slice_of(payload)
+        event.type = slice_of_bytes(event_type)
+        event.entity = slice_of_bytes(entity_id)
+        event.payload = slice_of_bytes(payload)
         if prepared[3] is not None:
-            event.metadata = slice_of(<bytes?>prepared[3])
+            event.metadata = slice_of_bytes(<bytes?>prepared[3])
         if prepared[4] is not None:
             event.has_event_id = 1
             memcpy(event.event_id, PyBytes_AS_STRING(<bytes?>prepared[4]), 16)
         if prepared[5] is not None:
             event.has_time = 1
             event.time_us = prepared[5]
+        return self.decode(event)
+
+    cdef int decode(self, event_t* event) except -1:
+        cdef scan_error_t error
         if decode_payload(event, &self.scratch, &error) != SCAN_OK:
             raise refusal(&error, event.payload.data, event.payload.size, None, 0)
         return 0
@@ -442,18 +454,11 @@ cdef class Pipeline:
             field="payload.embedding", source=source or "", line=event.line, column=1 if event.line else 0,
         )
 
-cdef inline slice_t slice_of(bytes data) noexcept:
-    cdef slice_t out
-    out.data = PyBytes_AS_STRING(data)
-    # Anything over 4 GiB is over every limit: it stays so when cut.
-    out.size = <uint32_t>PyBytes_GET_SIZE(data) if PyBytes_GET_SIZE(data) < 0xFFFFFFFF else 0xFFFFFFFE
-    return out
-
 
 cdef object receipt_of(event_t* event, bint duplicate):
     cdef object result = row_new(RECEIPT, 4)
     cdef object event_id = PyUnicode_New(36, 127)
-    format_uuid(event.event_id, <char*>PyUnicode_DATA(event_id))
+    uuid_write(event.event_id, <char*>PyUnicode_DATA(event_id))
     put(result, 0, event.position)
     put(result, 1, event.version)
     put(result, 2, event_id)

@@ -49,7 +49,8 @@ cdef class Neighbors(OpenResult):
                           uint32_t* edges) noexcept
 
     # Steps inside.
-    cdef object neighbor(self, uint32_t peer, uint32_t number, str direction)
+    cdef object row(self, str direction)                # of an entry that fill() completes
+    cdef int fill(self, object row, uint32_t peer, uint32_t number) except -1
     cdef int freeze(self) except -1
 
 

@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
 from cpython.object cimport Py_EQ, Py_NE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM
@@ -134,11 +134,10 @@ cdef class Neighbors(OpenResult):
         return count
 
     cdef uint32_t length(self) noexcept:
-        cdef uint32_t count, dead
+        cdef uint32_t count, dead = 0
         cdef list_view_t entries
         if self.relation == NONE32 and self.limit == NO_LIMIT:
             count = word_count(self.out_word) + word_count(self.in_word)
-            dead = 0
             if word_has_dead(self.out_word):
                 self.graph.adjacency.view(self.out_word, &entries)
                 dead = entries.dead
@@ -174,12 +173,12 @@ cdef class Neighbors(OpenResult):
                     __builtin_prefetch(self.graph.edge(edges[i]))
             items = PyList_New(count)
             for i in range(count):
-                if whole:
-                    item = self.neighbor(peers[i], edges[i], OUT if i < out_count else IN)
-                else:
-                    item = self.graph.nodes.key_str(peers[i])
+                # Rows first, which need no look at the records: those are on their way.
+                item = self.row(OUT if i < out_count else IN) if whole else self.graph.nodes.key_str(peers[i])
                 Py_INCREF(item)
                 PyList_SET_ITEM(items, i, item)
+            for i in range(count if whole else 0):
+                self.fill(<object>PyList_GET_ITEM(items, i), peers[i], edges[i])
         finally:
             collector_resume(collects)
             if peers != few:
@@ -192,16 +191,18 @@ cdef class Neighbors(OpenResult):
             self.unlink()
         return self.items
 
-    cdef object neighbor(self, uint32_t peer, uint32_t number, str direction):
-        cdef edge_t* edge = self.graph.edge(number)
-        cdef str relation = self.graph.relation_name(edge.relation)
+    cdef object row(self, str direction):
         cdef object result = spare_row_new()
-        put(result, 0, self.graph.nodes.key_str(peer))
-        put(result, 1, self.graph.edges.key_str(number))
-        put(result, 2, relation)
         put(result, 3, direction)
-        put(result, 4, ONE if edge.weight == 1.0 else edge.weight)
         return result
+
+    cdef int fill(self, object row, uint32_t peer, uint32_t number) except -1:
+        cdef edge_t* edge = self.graph.edge(number)
+        put(row, 0, self.graph.nodes.key_str(peer))
+        put(row, 1, self.graph.edges.key_str(number))
+        put(row, 2, self.graph.relation_name(edge.relation))
+        put(row, 4, ONE if edge.weight == 1.0 else edge.weight)
+        return 0
 
     cdef int freeze(self) except -1:
         self.make()

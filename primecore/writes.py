@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from primecore import _batch, _lines, codec
+from primecore._append import append_ordinary
 from primecore._pipeline import Pipeline
 from primecore.engine import Engine
 from primecore.errors import EdgeNotFound, InvalidArgument, InvalidEvent, NodeNotFound
@@ -41,6 +42,8 @@ class Writes:
     def _use(self, engine: Engine) -> None:
         self._engine = engine
         self._append = engine.pipeline.append
+        # Where writes go elsewhere, or something must follow them, they all go through _write().
+        self._at_once = engine.pipeline if type(self)._write is Writes._write else None
         self._always = engine.settings.fsync == "always"
 
     def append(
@@ -60,6 +63,14 @@ class Writes:
         >>> prime.append("order.placed", "order:17", {"total": 40}).version
         1
         """
+        plain = event_id is None and timestamp is None and metadata is None and expected_version is None
+        if plain and self._at_once is not None:
+            self._engine.check()
+            receipt = append_ordinary(self._at_once, event_type, entity_id, payload)
+            if receipt is not None:
+                if durable or self._always:
+                    self._engine.wait_durable(receipt.position)
+                return receipt
         prepared = codec.prepare(event_type, entity_id, payload, event_id, timestamp, metadata)
         return self._write(prepared, expected_version, durable, False)
 
