@@ -25,9 +25,9 @@ cdef class Region:
     # Makes [0, new_used_bytes) usable. 0; -1 when the reservation is full (nothing changes). Never shrinks.
     cdef int grow(self, size_t new_used_bytes) noexcept nogil
     cdef void look_ahead(self) noexcept nogil
-    # The first pages of a range are small, since most ranges are. Makes those from `first` on, which are in use, one huge
-    # page, on another thread; beyond the small ones, and where the system cannot, nothing happens.
-    cdef void make_huge(self, size_t first) noexcept nogil
+    # The first pages of a range are small, since most ranges are. Makes huge ones of those of which a quarter came into
+    # use as it grew from `before` bytes to `now`, on another thread; where the system cannot, nothing happens.
+    cdef void make_huge(self, size_t before, size_t now) noexcept nogil
     cdef int _check(self, size_t offset, size_t nbytes) except -1
 
 

@@ -94,9 +94,12 @@ cdef class Region:
             page_ahead_request(self.base + self.ahead_bytes, REGION_HUGE_BYTES, False)
         self.ahead_bytes += REGION_HUGE_BYTES
 
-    cdef void make_huge(self, size_t first) noexcept nogil:
-        if first + REGION_HUGE_BYTES <= REGION_SMALL_BYTES < self.reserved_bytes:
-            page_ahead_request(self.base + first, REGION_HUGE_BYTES, True)
+    cdef void make_huge(self, size_t before, size_t now) noexcept nogil:
+        cdef size_t first = 0
+        while first + REGION_HUGE_BYTES <= REGION_SMALL_BYTES < self.reserved_bytes:
+            if before < first + REGION_HUGE_BYTES // 4 <= now:
+                page_ahead_request(self.base + first, REGION_HUGE_BYTES, True)
+            first += REGION_HUGE_BYTES
 
     @property
     def used(self) -> int:

@@ -48,21 +48,6 @@ cdef extern from * nogil:
         __ATOMIC_RELEASE
 
 
-cdef enum:
-    WIDEN_ROWS = 1024
-    WIDEN_PAGES = 2                 # huge ones, where small ones lie
-    HUGE_BYTES = 2 << 20
-
-
-cdef void widen_region(Region region, size_t row_bytes, size_t rows) noexcept nogil:
-    # Each as soon as a quarter of it is in use.
-    cdef size_t page, enough
-    for page in range(<size_t>WIDEN_PAGES):
-        enough = page * HUGE_BYTES + HUGE_BYTES // 4
-        if (rows - WIDEN_ROWS) * row_bytes < enough <= rows * row_bytes:
-            region.make_huge(page * HUGE_BYTES)
-
-
 cdef dict regions_of(Space space):
     return {
         "rows": space.rows, "floats": space.floats, "codes": space.codes, "nibbles": space.nibbles,
@@ -151,18 +136,19 @@ cdef class Space:
         ):
             return NONE32
         self.count += 1
-        if self.count % WIDEN_ROWS == 0:
+        if self.count % 1024 == 0:
             self.widen()
         return self.count - 1
 
     cdef void widen(self) noexcept nogil:
-        # A question reads all signs and, of rows here and there, all else: with small pages it waits for as many entries
-        # of the page table. Small spaces keep them, so that they stay small.
-        widen_region(self.signs, self.sign_bytes + SIGNS_BLOCK_BYTES(0) // SIGNS_ROWS, self.count)
-        widen_region(self.codes, self.stride, self.count)
-        widen_region(self.nibbles, self.stride4, self.count)
-        widen_region(self.rows, sizeof(vector_t), self.count)
-        widen_region(self.floats, self.dimensions * sizeof(float), self.count)
+        # A question reads all signs and, of rows here and there, all else: with small pages it waits for the page table.
+        cdef size_t now = self.count, before = now - 1024, floats = self.dimensions * sizeof(float)
+        cdef size_t signs = SIGNS_BLOCK_BYTES(self.sign_bytes) // SIGNS_ROWS
+        self.signs.make_huge(before * signs, now * signs)
+        self.codes.make_huge(before * self.stride, now * self.stride)
+        self.nibbles.make_huge(before * self.stride4, now * self.stride4)
+        self.rows.make_huge(before * sizeof(vector_t), now * sizeof(vector_t))
+        self.floats.make_huge(before * floats, now * floats)
 
     cdef uint32_t put(self, uint32_t entity, uint32_t node, const event_t* event, bint shows) noexcept nogil:
         cdef size_t size = <size_t>event.text.size + event.about.size
