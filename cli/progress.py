@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Self
@@ -13,14 +14,19 @@ BAR_CELLS = 24
 
 
 class Progress:
-    """Called with bytes (or positions) done, their total if known, and events so far. A context manager."""
+    """Called with bytes (or positions) done, their total if known, and events so far. A context manager.
 
-    def __init__(self, label: str) -> None:
+    `unit` says what is counted, if not events.
+    """
+
+    def __init__(self, label: str, unit: str = "events") -> None:
         self.label = label
+        self.unit = unit
         self.started_s = time.monotonic()
         self.drawn_s = 0.0
         self.events = 0
-        self.watched = sys.stderr.isatty()
+        # A dumb terminal cannot take a line back.
+        self.watched = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +49,7 @@ class Progress:
     def line(self, done: int, total: int | None, events: int, elapsed_s: float) -> str:
         """The line as it stands `elapsed_s` seconds in."""
         rate = events / elapsed_s if elapsed_s > 0 else 0.0
-        counted = f"{events:,} events  {rate:,.0f}/s"
+        counted = f"{events:,} {self.unit}  {rate:,.0f}/s"
         if not total or done <= 0:
             return f"{self.label}  {counted}"
         share = min(done / total, 1.0)

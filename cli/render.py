@@ -29,6 +29,10 @@ GAP = 2
 TEXT_CELLS = 32
 """Text folds when the terminal is narrow, but keeps this much."""
 
+TOLD_CHARACTERS = 240
+BAR_CELLS = 8
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
 # Controls could move the cursor or recolour the terminal, and bidirectional overrides could make an id read as another.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT_ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
@@ -43,8 +47,6 @@ class Column(NamedTuple):
     name: str
     kind: str = "word"
 
-BAR_CELLS = 8
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def for_people() -> bool:
@@ -217,7 +219,15 @@ def _print(drawn: Table, least: int) -> None:
     console.print(drawn, crop=False)
 
 
+def told(text: str | None) -> str | None:
+    """What a hit says, for people: its first lines as one, `--json` has the whole."""
+    if text is None:
+        return None
+    line = " ".join(text[: 8 * TOLD_CHARACTERS].split())
+    return line if len(line) <= TOLD_CHARACTERS else line[: TOLD_CHARACTERS - 1] + "…"
+
+
 def bar(share: float, score: float) -> str:
-    """A score beside a bar, whose whole length is the best score's."""
-    eighths = max(1, round(share * BAR_CELLS * 8))
+    """A score beside a bar, as long as its share of a whole one, and never none."""
+    eighths = min(max(1, round(share * BAR_CELLS * 8)), BAR_CELLS * 8)
     return f"{score:6.2f} " + EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip()

@@ -45,7 +45,7 @@ ctypedef struct recall_t:
     double best_words
     double least_cosine, best_cosine
     # what a hit must be
-    slice_t type                    # size 0: anything
+    slice_t type                    # without data: anything
     uint32_t domain                 # NONE32: any
     slice_t label
     slice_t conversation
@@ -56,8 +56,9 @@ ctypedef struct recall_t:
     double floor
     double half_life_us             # 0: age does not matter
     int64_t now_us
-    slice_t importance              # the property that says it, size 0: none
+    slice_t importance              # the property that says it, without data: none
     bint reads_json
+    bint reads_times                # whether any filter asks when something was made or changed
     scratch_t scratch
 
 

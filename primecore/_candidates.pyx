@@ -90,7 +90,7 @@ cdef bint has_label(slice_t labels, recall_t* recall) noexcept nogil:
 cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uint32_t row) noexcept nogil:
     cdef char[MAX_ENTITY_ID_BYTES] key
     cdef node_t* node
-    cdef int64_t created, updated
+    cdef int64_t created = 0, updated = 0
     cdef slice_t raw
     cdef bint found = False
     cdef uint32_t size
@@ -98,8 +98,9 @@ cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uin
         node = graph.node(number)
         if node.born == 0 or (recall.domain != NONE32 and node.domain != recall.domain):
             return False
-        created, updated = graph.cold(number).created_us, graph.updated_us(number)
-        if recall.type.size:
+        if recall.reads_times:              # two lines of memory each, far from what else is looked at
+            created, updated = graph.cold(number).created_us, graph.updated_us(number)
+        if recall.type.data != NULL:
             size = graph.nodes.copy_key(number, key)
             if (
                 size <= recall.type.size + 5 or key[recall.type.size + 5] != c":"
@@ -107,19 +108,20 @@ cdef bint fits(Graph graph, recall_t* recall, uint8_t kind, uint32_t number, uin
             ):
                 return False
     else:
-        if recall.type.size or recall.domain != NONE32 or recall.label.size or row == NONE32:
+        if recall.type.data != NULL or recall.domain != NONE32 or recall.label.data != NULL or row == NONE32:
             return False
         created = updated = graph.vectors.current.record(row).time_us
-    if updated < recall.from_us or updated >= recall.until_us:
-        return False
-    if recall.at_us != UNBOUNDED and created > recall.at_us:
+    if recall.reads_times and (
+        updated < recall.from_us or updated >= recall.until_us
+        or (recall.at_us != UNBOUNDED and created > recall.at_us)
+    ):
         return False
     if not recall.reads_json:
         return True
     scratch_reset(&recall.scratch)
-    if recall.label.size and not has_label(graph.states.labels(graph.node(number).state, NODE_HEADER), recall):
+    if recall.label.data != NULL and not has_label(graph.states.labels(graph.node(number).state, NODE_HEADER), recall):
         return False
-    if recall.conversation.size == 0:
+    if recall.conversation.data == NULL:
         return True
     if kind == SUBJECT_NODE and member_of(
         graph.states.properties(graph.node(number).state, NODE_HEADER), slice_t(b"conversation_id", 15), recall, &raw
@@ -277,7 +279,7 @@ cdef int give_along(Graph graph, Lexical index, recall_t* recall, uint32_t giver
             # Its vector is none of the nearest, or it would be here already: what it could add is not worth the look.
             it.fits = fits(
                 graph, recall, SUBJECT_NODE, peer,
-                index.row_of(SUBJECT_NODE, peer) if recall.conversation.size else <uint32_t>NONE32,
+                index.row_of(SUBJECT_NODE, peer) if recall.conversation.data != NULL else <uint32_t>NONE32,
             )
             if it.fits:
                 it.bm25 = bm25_of(index, recall, it)
@@ -353,7 +355,7 @@ cdef void score_all(Graph graph, recall_t* recall) noexcept nogil:
             elif it.row != NONE32:
                 age -= graph.vectors.current.record(it.row).time_us
             it.recency = recall.recency_weight * relevance * exp2(-(<double>age if age > 0 else 0.0) / recall.half_life_us)
-        if relevance > 0.0 and recall.importance.size and it.kind == SUBJECT_NODE:
+        if relevance > 0.0 and recall.importance.data != NULL and it.kind == SUBJECT_NODE:
             scratch_reset(&recall.scratch)
             if (
                 member_of(graph.states.properties(graph.node(it.number).state, NODE_HEADER), recall.importance, recall, &raw)

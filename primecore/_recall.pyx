@@ -150,7 +150,7 @@ cdef object made_hit(Graph graph, recall_t* recall, uint32_t number, uint32_t de
     if it.row != NONE32:
         text = graph.vectors.current.text(it.row)
         about = graph.vectors.current.about(it.row)
-    if recall.importance.size:
+    if recall.importance.data != NULL:
         parts["importance"] = it.importance
     return Hit(
         id_of(graph, it), it.score,
@@ -163,7 +163,7 @@ cdef object made_hit(Graph graph, recall_t* recall, uint32_t number, uint32_t de
 # A question as it was asked.
 
 cdef slice_t slice_of(bytes text):
-    # Empty where there is none; borrows.
+    # Without data where there is none: what is asked for may be empty. Borrows.
     return slice_t(NULL, 0) if text is None else slice_t(PyBytes_AS_STRING(text), <uint32_t>PyBytes_GET_SIZE(text))
 
 
@@ -215,7 +215,7 @@ cdef int from_words(Graph graph, Lexical index, Look look, recall_t* recall, uin
     cdef bint is_new
     for i in range(recall.search.hit_count):
         document = index.postings.document(recall.search.hits[i].document)
-        if recall.conversation.size and not fits(
+        if recall.conversation.data != NULL and not fits(
             graph, recall, document.kind, document.subject, index.row_of(document.kind, document.subject)
         ):
             continue
@@ -250,7 +250,8 @@ cdef bint open_recall(Graph graph, recall_t* recall, tuple filters, tuple how) e
             return False
     recall.from_us, recall.until_us = filters[4], filters[5]
     recall.at_us = UNBOUNDED if filters[6] is None else filters[6]
-    recall.reads_json = recall.label.size or recall.conversation.size
+    recall.reads_times = filters[4:] != NO_FILTERS[4:]
+    recall.reads_json = recall.label.data != NULL or recall.conversation.data != NULL
     recall.vector_weight, recall.words_weight, recall.graph_weight = how[0], how[1], how[2]
     recall.recency_weight, recall.importance_weight = how[3], how[4]
     recall.floor, recall.half_life_us, recall.now_us = how[5], how[6], how[7]
@@ -306,7 +307,7 @@ def recall(Graph graph not None, Lexical index not None, Look look, list rows, l
                 raise MemoryError("no room to recall")
             known = open_filter(index, &state.search.filter, words_filter(filters)) and open_search(
                 index.postings, state.search, clauses, phrases,
-                index.postings.count if state.conversation.size else pool,
+                index.postings.count if state.conversation.data != NULL else pool,
             )
             if known:
                 with nogil:

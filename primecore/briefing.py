@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from primecore.contexts import MAX_NAME, Fact, estimated_tokens, packed, plain
+from primecore.contexts import MAX_NAME, Fact, cited, estimated_tokens, packed, plain
 from primecore.embeds import own_text
 from primecore.errors import InvalidArgument
 from primecore.model import Context
@@ -14,6 +14,7 @@ from primecore.writes import check_count
 FACT_LINKS = 4
 INDEX_NAMES = 5
 CONTEXT_FACTS = 50
+BEGINNING = 60  # characters of a text that stands for a name
 
 
 Asked = Any  # `Prime`, or what `Prime.at` gives: it has their reads
@@ -55,10 +56,13 @@ def index(store: Asked) -> list[str]:
 
 
 def name_of(store: Asked, node_id: str) -> str:
-    """What a node is called; the end of its id, where it has no name."""
+    """What a node is called; where it has no name, how its text begins, or else the end of its id."""
     node = store.node(node_id)
-    name = None if node is None else node.properties.get("name", node.properties.get("title"))
-    return name if isinstance(name, str) and name else node_id.split(":", 2)[-1]
+    for field in ("name", "title", "text") if node is not None else ():
+        name = node.properties.get(field)
+        if isinstance(name, str) and name.strip():
+            return name if field != "text" else plain(name, BEGINNING)
+    return node_id.split(":", 2)[-1]
 
 
 def fact(store: Asked, id: str, text: str | None) -> Fact:
@@ -70,7 +74,7 @@ def fact(store: Asked, id: str, text: str | None) -> Fact:
         peer, relation = plain(name_of(store, it.peer), MAX_NAME), plain(it.relation, MAX_NAME)
         ends = (relation, peer) if it.direction == "out" else (peer, relation)
         spans = "" if edge is None else _span(edge.valid_from, edge.valid_to)
-        relations.append(f"{'-> ' if it.direction == 'out' else '<- '}{' '.join(ends)} [{it.peer}]{spans}")
+        relations.append(f"{'-> ' if it.direction == 'out' else '<- '}{' '.join(ends)} [{cited(it.peer)}]{spans}")
     said = text or ("" if node is None else own_text(node.properties)) or id
     return Fact(id, said, None if node is None else node.updated_at.date().isoformat(), relations)
 

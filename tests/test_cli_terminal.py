@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from support.command_line import EXAMPLE_EVENTS, Shell, edge, node
 
+import primecore
 from primecore.cli import render
 from primecore.cli.jsontext import dumps, rfc3339
 from primecore.cli.progress import Progress, clock
@@ -119,6 +121,42 @@ def test_nothing_found_is_said_to_people_only(prime: Shell) -> None:
     assert prime("query", "nodes", "--type", "ghost") == (0, "", "")
 
 
+@pytest.mark.parametrize("columns", [60, 100, 200])
+@pytest.mark.parametrize("verb", ["search", "similar", "recall"])
+def test_scores_have_bars_that_stand_in_line(prime: Shell, verb: str, columns: int) -> None:
+    texts = ["auth", "auth 東京オフィスの認証" * 3, "auth 👍🎉 party", "auth\nof\ttwo \x1b[31mlines", "auth auth"]
+    with primecore.open(prime.store, embedder="hashing") as store:
+        for at, text in enumerate(texts):
+            store.embed(store.add_node("note", {"text": text}, id=f"{at}東"), text=text)
+        store.embed("memo:long", text="auth " * 5000)
+    seen = ESCAPES.sub("", on_terminal("query", verb, "auth", "--explain", columns=columns))
+    lines = seen.splitlines()
+    cells = [line for line in lines if re.match(r" *[0-9.-]+ [█▉▊▋▌▍▎▏]+ +(node|memo):", line)]
+    assert len(cells) >= 6 and lines[0].split()[:2] == ["score", "id"]
+    assert {re.search("node:|memo:", line).start() for line in cells} == {lines[0].index("id")}
+    lengths = [len(re.search("[█▉▊▋▌▍▎▏]+", line)[0]) for line in cells]
+    assert lengths == sorted(lengths, reverse=True) and max(lengths) <= 8
+    assert max(map(len, lines)) <= max(columns, 150)  # what is very long is told in short
+    assert "\\n" not in seen and "\\u001b" in seen
+
+
+def test_pure_json_and_bare_lines_of_hits(prime: Shell) -> None:
+    with primecore.open(prime.store, embedder="hashing") as store:
+        store.embed("memo:1", text="auth\nof two lines " * 100, metadata={"n": 1})
+    for verb in ("search", "similar", "recall"):
+        seen = on_terminal("query", verb, "auth", "--explain", "--json")
+        assert json.loads(seen)["hits"][0]["score"] > 0 and "\x1b" not in seen
+        piped = prime("query", verb, "auth").out.splitlines()
+        assert all(len(line.split("\t")) >= 3 for line in piped) and "█" not in "".join(piped)
+    assert "\\n" in prime("query", "similar", "auth").out  # whole, and on its line
+
+
+def test_a_prompt_with_no_room_says_so_to_people_only(prime: Shell) -> None:
+    assert on_terminal("context", "auth", "--max-tokens", "3") == "nothing fits into 3 tokens\n"
+    quiet = prime("context", "auth", "--max-tokens", 3)
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
 def test_printable_spells_out_what_would_not_show() -> None:
     assert render.printable("a\tb\x00\x7f\u2028é") == "a\\tb\\u0000\\u007f\\u2028é"
 
@@ -155,6 +193,7 @@ def test_the_progress_line() -> None:
     assert line == f"a.jsonl  {'━' * 6}{'╌' * 18}  25%  1,500,000 events  750,000/s  0:06 left"
     assert progress.line(25, None, 10, 2.0) == "a.jsonl  10 events  5/s"
     assert "100%" in progress.line(101, 100, 10, 2.0)
+    assert Progress("reembed", "texts").line(25, None, 10, 2.0) == "reembed  10 texts  5/s"
     assert [clock(it) for it in (0.4, 59.6, 3600)] == ["0:00", "1:00", "1:00:00"]
 
 
@@ -175,3 +214,10 @@ def test_progress_is_shown_after_a_second_and_wiped(capsys: pytest.CaptureFixtur
         progress(1, 2, 4)
         assert capsys.readouterr().err.count("50%") == 1
     assert capsys.readouterr().err == "\r\x1b[2K"
+
+
+def test_a_dumb_terminal_gets_no_line_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for term, watched in (("xterm-256color", True), ("dumb", False)):
+        monkeypatch.setenv("TERM", term)
+        assert Progress("x").watched is watched

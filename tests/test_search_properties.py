@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+from support import bm25
 from support.finding import compare
 from support.fold import Fold, space_defined
 from support.generate import Generator
@@ -122,3 +123,37 @@ def test_awkward_events_are_found_as_told(seed: int, tmp_path):
     with primecore.open(tmp_path / "store") as prime:
         assert prime.digest() == digest == prime.replay(verify=True).digest
         assert compare(prime, fold, queries, 100)
+
+
+SIGNS = [chr(point) for point in range(0x20, 0x7F) if not chr(point).isalnum()] + list(
+    "\x00\t\n\x1b\x7f\x85\xa0¡«»¿×÷“”„‘’‚‹›–—…•‰′″※‼⁄€№™←∑∞≠■★☃♥✓、。「」・！＂＃（）＊：？～"
+    "\u200b\u200d\u2028\u202e\u2066\ufeff\u0301\u061c؟،।"
+)
+STARS = "*＊"  # whoever types wide letters types wide stars
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: f"U+{ord(sign):04X}")
+def test_any_sign_beside_a_word_a_beginning_or_a_phrase(sign: str):
+    said = ["token auth", f"token{sign}auth", f"tok{sign} en", sign, f"auth {sign}token{sign}", "tokens to authors"]
+    fold = Fold()
+    with primecore.open(":memory:") as prime:
+        for at, text in enumerate(said):
+            payload = {"properties": {"text": text, "name": f"{sign}n{sign}"}}
+            fold.apply({"event_type": "prime.node.created", "entity_id": f"node:n:{at}", "payload": payload})
+            prime.append("prime.node.created", f"node:n:{at}", payload)
+        queries = [f"{sign}token", f"token{sign}", f"token {sign} auth", f"tok{sign}en"]
+        if sign == '"':
+            queries = [f"{it}{sign}" for it in queries]  # in pairs
+        else:
+            queries += [f'"token{sign}auth"', f'"{sign}token auth{sign}"', f'x "token {sign} auth" tokens', f'"{sign}"']
+            if bm25.words(f"a{sign}b") == bm25.words("a b"):
+                queries += [f"{sign}tok*", f"tok* {sign}", f"to{sign}tok*"]
+        if sign not in STARS:
+            compare(prime, fold, queries, 10)
+            compare(prime, fold, queries, 2, stem=True)
+        queries += [f"{sign}*", f"*{sign}", f"tok*{sign}", f'"tok*{sign}"', f'{sign}"', f'"{sign}', sign * 1000]
+        for query in queries:  # whatever it means, it is an answer
+            hits = prime.search(query, explain=True)
+            assert hits == prime.search(query, explain=True) and len(hits) <= 10
+            assert all(hit.id.startswith("node:n:") and hit.score > 0 for hit in hits)
+            prime.recall(query)

@@ -319,3 +319,32 @@ TestChurn = Churn.TestCase
 TestChurn.settings = settings(
     max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_plain_question_is_answered_as_any_other(prime, seed):
+    # An array and no filters take a way of their own.
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-2, 3, (300, 5)).astype(np.float32)  # many are equal, so that ids decide
+    rows[np.all(rows == 0, axis=1)] = 1
+    for at, row in enumerate(rows):
+        id = prime.add_node("n", {}, id=str(at)) if at % 3 else f"m:{at}"
+        prime.embed(id, row, *([f"text {at}"] if at % 5 else []), metadata={"at": at} if at % 7 else None)
+        if at % 4 == 3:
+            prime.delete_vector(id) if at % 8 == 3 else prime.embed(id, -row)
+        if at % 3 and at % 10 == 1:
+            prime.delete_node(id)
+    for row in rows[::9]:
+        for k in (1, 2, 10, 100, 1000):
+            hits = prime.similar(row, k)
+            assert hits == prime.similar(vector=row, k=k) == prime.similar(row.tolist(), k)
+            assert hits == prime.similar(row, k, min_score=-1.5) == prime.similar(row, k, prefix="")
+            assert [(-hit.score, hit.id) for hit in hits] == sorted((-hit.score, hit.id) for hit in hits)
+    infinite = np.array([1, 2, 3, 4, np.inf], "f4")
+    for bad in (rows[0][:4], np.zeros(5, "f4"), np.full(5, np.nan, "f4"), infinite, rows[:1]):
+        with pytest.raises(InvalidArgument, match="vector"):
+            prime.similar(bad)
+    for k in (-1, True, 1.5, None):
+        with pytest.raises(InvalidArgument, match="k"):
+            prime.similar(rows[0], k)
+    assert prime.similar(rows[0], 0) == []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import primecore
+from primecore.projections import hnsw
 
 LEAST = 100
 DIMENSIONS = 48
@@ -31,7 +32,8 @@ def large(rows: np.ndarray, path: object = ":memory:") -> primecore.Prime:
 def settled(prime: primecore.Prime) -> None:
     """Waits until the index has everything."""
     follower = prime._views.vectors.follower
-    prime.similar(np.ones(DIMENSIONS, np.float32))  # whoever scans finds out that it takes long
+    for _ in range(hnsw.SCANS):  # whoever scans finds out that it takes long
+        prime.similar(np.ones(DIMENSIONS, np.float32))
     until = time.monotonic() + 60
     while not (follower.size and follower.is_current) and time.monotonic() < until:
         assert follower.error is None
@@ -58,17 +60,15 @@ def recall(prime: primecore.Prime, rows: np.ndarray, alive: np.ndarray, queries:
 @pytest.fixture
 def asked(monkeypatch):
     """Counts what the index answered, so that a test knows it was asked at all."""
-    from primecore.projections.hnsw import Follower
-
     answers: list[bool] = []
-    search = Follower.search
+    search = hnsw.Follower.search
 
     def counted(self, *arguments):
         found = search(self, *arguments)
         answers.append(found is not None)
         return found
 
-    monkeypatch.setattr(Follower, "search", counted)
+    monkeypatch.setattr(hnsw.Follower, "search", counted)
     return answers
 
 
@@ -158,16 +158,36 @@ def test_forgotten_after_opening_again(tmp_path):
         assert prime.similar(rows[1], k=1)[0].id == "m:1"
 
 
-def test_an_index_that_fails_leaves_the_scan(monkeypatch):
-    from primecore.projections import hnsw
+def test_one_question_unlike_all_that_is_stored_calls_for_no_index(monkeypatch):
+    # Signs tell it apart from nothing, so its scan reads all there is; those that follow read little.
+    read: list[int] = []
+    scanned = hnsw.Follower.scanned
+    monkeypatch.setattr(hnsw.Follower, "scanned", lambda self, nbytes: (read.append(nbytes), scanned(self, nbytes))[1])
+    rows = clustered(1000)
+    with primecore.open(":memory:", exact_vectors=900) as prime:
+        for at, row in enumerate(rows):
+            prime.embed(f"m:{at}", row)
+        follower = prime._views.vectors.follower
+        prime.similar(np.random.default_rng(9).standard_normal(DIMENSIONS).astype(np.float32))
+        for row in rows:
+            prime.similar(row)
+        allowed = follower.least * prime._engine.views.graph.vectors.current.stride4
+        assert read[0] > allowed > 2 * np.mean(read[1:])
+        assert follower.asleep and follower.is_current and follower.size == 0
+        for _ in range(2 * hnsw.SCANS):  # where all questions are like that, one is built
+            prime.similar(np.random.default_rng(9).standard_normal(DIMENSIONS).astype(np.float32))
+        assert not follower.asleep
 
+
+def test_an_index_that_fails_leaves_the_scan(monkeypatch):
     def broken(self, *arguments):
         raise RuntimeError("no index today")
 
     monkeypatch.setattr(hnsw.Index, "__init__", broken)
     rows = clustered(600)
     with large(rows) as prime:
-        prime.similar(rows[0])
+        for row in rows[: hnsw.SCANS]:
+            prime.similar(row)
         follower = prime._views.vectors.follower
         until = time.monotonic() + 20
         while follower.error is None and time.monotonic() < until:

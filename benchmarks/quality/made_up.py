@@ -211,7 +211,7 @@ def dialogue(number: int, chance: random.Random) -> dict:
                 places[tells] = name
             said.append({"speaker": speaker, "dia_id": name, "text": text})
         conversation[f"session_{at + 1}"] = said
-        conversation[f"session_{at + 1}_date_time"] = f"1:00 pm on {day_of(at):%-d %B, %Y}"
+        conversation[f"session_{at + 1}_date_time"] = f"1:00 pm on {day_of(at).day} {day_of(at):%B, %Y}"
     qa = []
     for subject, (_asks, _answers, same, other_words, _values) in FACTS.items():
         for speaker in speakers:

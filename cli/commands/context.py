@@ -35,3 +35,5 @@ def command(settings: Settings, /, query: str, when: Any, **how: Any) -> None:
         render.record(settings, shapes.context(query, found))
     elif found.markdown:
         render.write(found.markdown)
+    else:
+        render.remark(f"nothing fits into {how['max_tokens']:,} tokens")

@@ -51,12 +51,14 @@ def command(settings: Settings, /, query: str, explain: bool, when: int | str | 
     if explain:
         columns += [Column("parts", "text"), Column("edges", "text")]
     best = max((hit.score for hit in hits), default=1.0)
-    rows = [_row(hit, render.bar(hit.score / best, hit.score) if people else hit.score, explain) for hit in hits]
+    rows = [_row(hit, best, explain, people) for hit in hits]
     render.table(settings, document, columns, rows)
 
 
-def _row(hit: Hit, score: object, explain: bool) -> list[object]:
-    row = [score, hit.id, hit.text]
+def _row(hit: Hit, best: float, explain: bool, people: bool) -> list[object]:
+    row: list[object] = [hit.score, hit.id, hit.text]
+    if people:
+        row = [render.bar(hit.score / best, hit.score), hit.id, render.told(hit.text)]
     if explain:
         row.append(", ".join(f"{name} {part:.3f}" for name, part in hit.parts.items() if part))
         row.append("; ".join(f"{it.source} {it.relation} {it.target}" for it in hit.edges))

@@ -23,7 +23,7 @@ def command(settings: Settings, /, model: str | None, drop: bool) -> None:
     """
     from primecore.cli import shapes
 
-    with open_store(settings, write=True) as prime, Progress("reembed") as progress:
+    with open_store(settings, write=True) as prime, Progress("reembed", "texts") as progress:
         report = prime.reembed(model, drop=drop, progress=progress)
         prime.flush()
     render.record(settings, shapes.reembed(report), figures=True)

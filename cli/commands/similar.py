@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,11 @@ from primecore.cli.lazy import PrimeCommand
 from primecore.cli.options import TEXT, Settings, as_of, at_option, open_store, option
 from primecore.cli.render import Column
 
+if TYPE_CHECKING:
+    from primecore.model import Hit
+
 EXAMPLES = ['prime query similar "who works on auth?" --json']
-COLUMNS = [Column("id", "id"), Column("score", "number"), Column("text", "text"), Column("metadata", "text")]
+PIPED = [Column("id", "id"), Column("score", "number"), Column("text", "text"), Column("metadata", "text")]
 
 
 @click.command("similar", cls=PrimeCommand, examples=EXAMPLES)
@@ -23,9 +26,10 @@ COLUMNS = [Column("id", "id"), Column("score", "number"), Column("text", "text")
 @option("similar", "label")
 @option("similar", "prefix")
 @option("similar", "min_score")
+@click.option("--explain", is_flag=True, help="Show the metadata that was stored with the vectors.")
 @at_option
 @click.pass_obj
-def command(settings: Settings, /, query: str, when: int | str | None, **arguments: Any) -> None:
+def command(settings: Settings, /, query: str, explain: bool, when: int | str | None, **arguments: Any) -> None:
     """Find what is most alike in meaning: by the cosine of vectors, the best first.
 
     An id that has a vector stands for that vector; any other text is embedded by the model that the store's vectors
@@ -35,6 +39,18 @@ def command(settings: Settings, /, query: str, when: int | str | None, **argumen
 
     with open_store(settings) as prime:
         asked = as_of(prime, when)
-        document = shapes.similar(asked.position, asked.similar(query, **arguments))
-    rows = ([hit[column.name] for column in COLUMNS] for hit in document["hits"])
-    render.table(settings, document, COLUMNS, rows)
+        hits = asked.similar(query, **arguments)
+        document = shapes.similar(asked.position, hits)
+    if render.for_people():
+        _for_people(settings, document, hits, explain)
+    else:
+        render.table(settings, document, PIPED, ([hit[column.name] for column in PIPED] for hit in document["hits"]))
+
+
+def _for_people(settings: Settings, document: dict[str, Any], hits: list[Hit], explain: bool) -> None:
+    columns = [Column("score"), Column("id", "id"), Column("text", "text")]
+    if explain:
+        columns.append(Column("metadata", "text"))
+    # The whole length of a bar is the cosine of what is the same, so that bars of different questions compare.
+    rows = ([render.bar(hit.score, hit.score), hit.id, render.told(hit.text), hit.metadata] for hit in hits)
+    render.table(settings, document, columns, (row[: len(columns)] for row in rows))

@@ -189,8 +189,11 @@ class Follower:
         return self._index is not None and self._index.definition == self._vectors.definitions
 
     def scanned(self, read_bytes: int) -> None:
-        """Notes what a scan of all had to read: how far signs go depends on the vectors and on what is asked."""
-        self._read_bytes += (read_bytes - self._read_bytes) / SCANS if self._read_bytes else read_bytes
+        """Notes what a scan of all had to read: how far signs go depends on the vectors and on what is asked.
+
+        The mean begins at nothing, so that no single question, unlike all that is stored, calls for an index.
+        """
+        self._read_bytes += (read_bytes - self._read_bytes) / SCANS
 
     def _is_called_for(self) -> bool:
         space = self._vectors.current

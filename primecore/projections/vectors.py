@@ -107,9 +107,9 @@ class VectorIndex(AtOnce):
             self.follower.nudge()
 
     def quick(self, numbers: Any, k: int) -> list[Hit] | None:
-        """As nearest() without filters, in fewer steps; None where it takes nearest(), or where that has to say why not.
+        """As nearest() without filters, in fewer steps; None where that is needed, if only to say what is wrong.
 
-        What is asked for the first time after a while waits for every line of code and of tables that it needs.
+        What is asked first after a while waits for every line of code and of tables that it needs.
         """
         follower = self.follower
         found = quick_hits(self._graph, numbers, k, follower.least, loads) if follower.asleep else None
