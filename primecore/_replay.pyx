@@ -13,7 +13,7 @@ from primecore._event cimport CODE_EDGE_CREATED, CODE_SPACE_DEFINED, event_t
 from primecore._json cimport SCAN_OK
 from primecore._pipeline cimport SLICE, STEP_NO_MEMORY, STEP_OK, Pipeline, is_default_space
 from primecore._rows cimport Rows
-from primecore._resolve cimport resolve
+from primecore._resolve cimport look_up, prefetch_looked_up, resolve
 from primecore._scan cimport decode_trusted
 
 
@@ -47,6 +47,7 @@ cdef class Decoder:
     cdef log_slice_t* pieces
     cdef ahead_t ahead
     cdef bint ready
+    cdef bint looks_up              # there is a helper, which looks keys up beside the fold
     cdef int fork_generation
 
     def __cinit__(self, Pipeline writer not None, uint64_t position, uint64_t until, int64_t latest_us):
@@ -63,6 +64,7 @@ cdef class Decoder:
         self.ready = True
         if position + HELP_FROM_EVENTS <= until:
             ahead_help(&self.ahead)
+        self.looks_up = self.ahead.running != 0
         ahead_begin(&self.ahead)
 
     def __dealloc__(self):
@@ -100,6 +102,8 @@ cdef void decode_slice(Decoder decoder, uint32_t number) noexcept nogil:
     scratch_reset(&piece.scratch)
     piece.scanned = decoder.writer.wal.scan(piece.first, piece.events, piece.wanted)
     decode_piece(piece, decoder.writer.graph.nodes.seed, decoder.writer.dedupe.seed, decoder.latest_us)
+    if decoder.looks_up and piece.status == STEP_OK:
+        look_up(decoder.writer.graph, piece.events, piece.count)
 
 
 cdef void decode_piece(log_slice_t* piece, uint64_t key_seed, uint64_t id_seed, int64_t latest_us) noexcept nogil:
@@ -226,9 +230,13 @@ cdef int replay_slice(Pipeline writer, log_slice_t* piece) noexcept nogil:
     if piece.status != STEP_OK:
         return piece.status
     for i in range(piece.count):
-        writer.prefetch_keys(&piece.events[i])
         writer.dedupe.prefetch(piece.id_hashes[i])
-    writer.prefetch_records(piece.events, piece.count)
+        if piece.events[i].looked_up:
+            prefetch_looked_up(writer.graph, &piece.events[i])
+        else:
+            writer.prefetch_keys(&piece.events[i])
+    if piece.count and not piece.events[0].looked_up:
+        writer.prefetch_records(piece.events, piece.count)
     for i in range(piece.count):
         if resolve(writer.graph, &piece.events[i]) < 0:
             return STEP_NO_MEMORY

@@ -1,4 +1,7 @@
-"""Ingest of chunks so long that a helper scans them and looks their keys up, while this thread logs and folds them."""
+"""Ingest of chunks so long that a helper scans them and looks their keys up, while this thread logs and folds them.
+
+Replay of as many events, where a helper decodes them and does the same.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from support.generate import Generator, to_lines
 
 import primecore
 
-EVENTS = 4000  # some chunks of a MiB, each with many slices
+EVENTS = 8000  # some chunks of a MiB, each with many slices; and more than replay needs for a helper of its own
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -23,8 +26,10 @@ def test_colliding_keys_that_are_looked_up_ahead(seed):
     verdicts = [fold.apply(event).verdict for event in events]
     with primecore.open(":memory:") as prime:
         report = prime.ingest(io.BytesIO(to_lines(events, seed)), on_error="skip")
-        assert report.appended == verdicts.count("appended")
+        assert report.appended == verdicts.count("appended") > 4096
         assert_same(prime, fold)
+        replayed = prime.replay(verify=True)
+        assert replayed.equal and replayed.position == prime.position
 
 
 def edge(name: str, version: int) -> bytes:
@@ -48,6 +53,7 @@ def test_edges_made_again_and_again_keep_their_versions(turn):
             assert (found.source, found.relation) == (f"node:t:{times}", f"r{times % 9}")
         assert prime.stats().edges == len(names)
         assert len(prime.neighbors(f"node:t:{times}", direction="out")) == len(names)
+        assert prime.replay(verify=True).equal
 
 
 def test_readers_beside_keys_that_are_looked_up_ahead():
