@@ -3,7 +3,7 @@
 
 import orjson
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8String
 
 
@@ -15,10 +15,16 @@ cdef object fast_dumps = orjson.dumps
 cdef object OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
+cdef enum:
+    FIRST_BYTES = 4096              # more than the encoder begins with, which is 4,056
+
+
 cdef bytes encoded(value):
     cdef bytes text
     if type(value) is not dict:
         return None
+    # The encoder writes without asking whether it got memory: what it begins with is asked for before it, and is free then.
+    PyBytes_FromStringAndSize(NULL, FIRST_BYTES)
     try:
         text = <bytes>fast_dumps(value, None, OPTIONS)
     except TypeError:
