@@ -10,6 +10,7 @@ from kinds import Vectors
 
 CONNECTIVITY, BUILD, LOOK = 16, 100, 64  # of HNSW: links of a node, candidates when it is built, and when it is asked
 BATCH = 1000
+WARM = 32
 
 
 class PrimeVectors(Vectors):
@@ -22,8 +23,9 @@ class PrimeVectors(Vectors):
     def load(self, vectors: Any) -> None:
         for number, vector in enumerate(vectors):
             self.add(number, vector)
-        self.nearest(vectors[0], 1)
-        follower = self.prime._views.vectors.follower  # an index is made beside: to be ready is to have all of it
+        for vector in vectors[:WARM]:  # questions call for an index, where scans read much
+            self.nearest(vector, 10)
+        follower = self.prime._views.vectors.follower  # it is made beside: to be ready is to have all of it
         while not follower.is_current:
             if follower.error is not None:
                 raise RuntimeError(follower.error)
