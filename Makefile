@@ -72,7 +72,8 @@ ASAN_SECONDS ?= 60
 ASAN_TESTS ?= $(wildcard tests/test_wal.py tests/test_log*.py tests/test_recovery_table.py tests/test_storage.py \
 	tests/test_format.py tests/test_scan*.py tests/test_json*.py tests/test_shards*.py tests/test_crc32c.py tests/test_reads.py \
 	tests/test_ingest*.py tests/test_collected.py tests/test_let_go.py tests/test_threads.py tests/test_checkpoint*.py \
-	tests/test_knn.py tests/test_vectors.py tests/test_words.py tests/test_search.py tests/test_recall.py) \
+	tests/test_knn.py tests/test_base64.py tests/test_vectors.py tests/test_words.py tests/test_search.py tests/test_recall.py \
+	tests/test_append*.py tests/test_values.py) \
 	$(addprefix tests/test_compaction.py::test_, payloads_are_kept_to_the_byte a_large_event_among_small_ones \
 	segments_are_unmapped_but_not_under_a_reader readers_that_are_open_meanwhile_read_on \
 	duplicates_and_conflicts_of_events_that_are_history)
