@@ -224,11 +224,13 @@ class RealStorage:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             held.callback(os.close, fd)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.callback(_unlock, fd, os.getpid())
             # People remove lock files that look stale. They do not remove the folder they stand in.
             folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             held.callback(os.close, folder)
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.callback(_unlock, folder, os.getpid())
             except BlockingIOError:
                 raise
             except OSError:
@@ -272,6 +274,14 @@ class RealStorage:
             if fields[2] == wanted:
                 return fields[fields.index("-") + 1]
         return ""
+
+
+def _unlock(fd: int, owner: int) -> None:
+    # Closing alone leaves the lock with every copy: a forked child has one until it comes to closing it. Its own end of
+    # the same lock it may only close: the parent holds it still.
+    if os.getpid() == owner:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def _write_all(fd: int, data: bytes | memoryview) -> None:

@@ -398,6 +398,35 @@ def test_the_lock_goes_with_the_owner_though_a_forked_child_lives_on(tmp_path):
         os.waitpid(pid, 0)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="finds descriptors, as Linux shows them")
+def test_the_lock_goes_with_the_owner_though_copies_of_it_are_open(tmp_path):
+    # As in a child that was forked and did not yet come to closing them.
+    with primecore.open(tmp_path / "s"):
+        held = {str(tmp_path / "s"), str(tmp_path / "s" / "LOCK")}
+        ours = [fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
+        copies = [os.dup(int(fd)) for fd in ours if os.readlink(f"/proc/self/fd/{fd}") in held]
+    try:
+        assert len(copies) >= 2
+        with primecore.open(tmp_path / "s") as again:
+            again.append("x", "x")
+    finally:
+        for copy in copies:
+            os.close(copy)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_that_closes_leaves_the_lock_to_its_parent(tmp_path):
+    with primecore.open(tmp_path / "s") as prime:
+        pid = os.fork()
+        if pid == 0:
+            prime.close()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        with pytest.raises(primecore.StoreLocked):
+            primecore.open(tmp_path / "s")
+        prime.append("x", "x")
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors, as Linux shows them")
 def test_a_follower_holds_no_descriptor_a_segment(tmp_path):
     with owner(tmp_path / "s", 8192) as process:
