@@ -25,6 +25,19 @@ class Backwards(Letters):
         return super().__call__(texts)[:, ::-1] * np.arange(1, 6, dtype=np.float32)
 
 
+class Changing(Letters):
+    """Letters that puts another model into `prime`, once that is set, before it has embedded what it was given."""
+
+    def __init__(self, other: type[Letters]) -> None:
+        self.other, self.prime = other, None
+
+    def __call__(self, texts):
+        prime, self.prime = self.prime, None
+        if prime is not None:
+            prime.reembed(self.other())
+        return super().__call__(texts)
+
+
 def fill(prime: Prime) -> None:
     for at in range(COUNT):
         node = prime.add_node("t", {}, id=str(at))
@@ -39,41 +52,23 @@ def answers(prime: Prime) -> list[list[tuple[str, float]]]:
 @pytest.mark.parametrize("other", [Backwards, Vowels])
 @pytest.mark.parametrize("ask", [0, 1])
 def test_a_model_that_changes_while_a_question_is_embedded(other, ask):
-    class Slow(Letters):
-        busy = False
-
-        def __call__(self, texts):
-            if self.busy:
-                self.busy = False
-                prime.reembed(other())
-            return super().__call__(texts)
-
-    model = Slow()
+    model = Changing(other)
     with primecore.open(":memory:", embedder=model) as prime:
         fill(prime)
         before = answers(prime)
-        model.busy = True
+        model.prime = prime
         found = prime.recall("aab", k=5, weights={"words": 0}) if ask else prime.similar("aab", k=5)
         after = answers(prime)
-        assert not model.busy and before != after
+        assert model.prime is None and before != after
         assert [(hit.id, round(hit.score, 5)) for hit in found] == after[ask]
 
 
 @pytest.mark.parametrize("other", [Backwards, Vowels])
 def test_a_model_that_changes_while_a_fact_is_embedded(other):
-    class Slow(Letters):
-        busy = False
-
-        def __call__(self, texts):
-            if self.busy:
-                self.busy = False
-                prime.reembed(other())
-            return super().__call__(texts)
-
-    model = Slow()
+    model = Changing(other)
     with primecore.open(":memory:", embedder=model) as prime:
         fill(prime)
-        model.busy = True
+        model.prime = prime
         fact = prime.remember("dddd")
         assert fact.created and prime.similar("dddd", k=1)[0].score == pytest.approx(1.0)
         expected = np.asarray(other()(["dddd"])[0], np.float32)
